@@ -1,0 +1,1 @@
+"""gonogo: load a service, break it, shadow it, roll it back, and judge whether it is ready to launch."""

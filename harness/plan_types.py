@@ -1,0 +1,211 @@
+"""The types of a Plan: what is launched, how it is reached, and what it must hold.
+
+Rule: standard library only. `harness.plan` fills them from a file; nothing here reads one. Each class refuses values
+that make no sense, in words that name the key. Key names are the TOML key names. Units are last in every name.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from harness.model import Stage
+
+_CLOSED: dict[str, Any] = {"extra": "forbid"}
+
+
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        raise ValueError(message)
+
+
+def _positive(**values: float | None) -> None:
+    for name, value in values.items():
+        _require(value is None or (math.isfinite(value) and value > 0), f"{name} must be above 0, not {value}")
+
+
+def _ratio(**values: float) -> None:
+    for name, value in values.items():
+        _require(0 < value < 1, f"{name} must lie between 0 and 1, not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Who is launched."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    name: str
+    owner: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What the launch is for. `gates` may add gates to the stage's own, never leave one out without a waiver."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    stage: Stage
+    gates: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The service under test. `local` starts zones of it on this machine; `attached` only reaches one."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    provider: Literal["local", "attached"]
+    model: str
+    version: str = ""
+    address: str = ""
+    registry: str = ""
+    candidate: str = ""
+    requests: str = ""
+    zones: tuple[str, ...] = ("zone-a", "zone-b", "zone-c")
+    processes_per_zone: int = 1
+
+    def __post_init__(self) -> None:
+        if self.provider == "attached":
+            _require(":" in self.address, 'address must be "host:port" when provider is "attached"')
+            return
+        _require(bool(self.registry), 'registry must name the model registry folder when provider is "local"')
+        _require(bool(self.version), 'version must name the version to launch when provider is "local"')
+        _require(not self.address, 'address is only for provider "attached"; the local provider chooses its own')
+        _require(len(self.zones) >= 2, "zones needs at least two names: with one, its failure is an outage")  # noqa: PLR2004
+        _require(len(set(self.zones)) == len(self.zones), "zones must not repeat a name")
+        _require(1 <= self.processes_per_zone <= 8, "processes_per_zone must be 1 to 8")  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """Service-level objectives, judged on response time (done - intended) with `confidence`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    availability: float
+    latency_ms_p99: float
+    spike_latency_ms_p99: float
+    baseline_latency_ms_p99: float = 200.0
+    first_attempt_failure_ratio_max: float = 0.001
+    retry_ratio_max: float = 0.2
+    confidence: float = 0.95
+    timeout_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        _ratio(
+            availability=self.availability,
+            confidence=self.confidence,
+            first_attempt_failure_ratio_max=self.first_attempt_failure_ratio_max,
+            retry_ratio_max=self.retry_ratio_max,
+        )
+        _positive(
+            latency_ms_p99=self.latency_ms_p99,
+            spike_latency_ms_p99=self.spike_latency_ms_p99,
+            baseline_latency_ms_p99=self.baseline_latency_ms_p99,
+            timeout_s=self.timeout_s,
+        )
+        _require(self.confidence >= 0.9, "confidence below 0.9 proves too little to launch on")  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Requests per second expected; every scenario takes its rates from here."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    launch_rps: float
+    spike_rps: float
+    six_months_rps: float
+    one_year_rps: float
+
+    def __post_init__(self) -> None:
+        _positive(launch_rps=self.launch_rps, spike_rps=self.spike_rps)
+        _positive(six_months_rps=self.six_months_rps, one_year_rps=self.one_year_rps)
+        _require(self.spike_rps > self.launch_rps, "spike_rps must be above launch_rps")
+        _require(self.one_year_rps >= self.launch_rps, "one_year_rps must be at least launch_rps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One Chaos Toolkit file and the limits its effects must keep."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    file: str
+    lost_max: int = 0
+    ttd_s_max: float | None = None
+    ttr_s_max: float | None = None
+    switch_s_max: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.lost_max >= 0, f"lost_max must be 0 or more, not {self.lost_max}")
+        _positive(ttd_s_max=self.ttd_s_max, ttr_s_max=self.ttr_s_max, switch_s_max=self.switch_s_max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """How much of the traffic must have been compared, and how alike the two versions' decisions must be."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    pairs_min: int = 1000
+    agreement_min: float = 0.9
+    unjoined_ratio_max: float = 0.01
+
+    def __post_init__(self) -> None:
+        _require(self.pairs_min >= 1, "pairs_min must be 1 or more")
+        _ratio(agreement_min=self.agreement_min, unjoined_ratio_max=self.unjoined_ratio_max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How exactly the running service must repeat the golden answers of the model it claims to serve."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    answer_tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _ratio(answer_tolerance=self.answer_tolerance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A named owner's acceptance, until `expires`, of one gate that fails or is unknown."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    gate: str
+    owner: str
+    reason: str
+    granted: dt.date
+    expires: dt.date
+
+    def __post_init__(self) -> None:
+        for name in ("gate", "owner", "reason"):
+            _require(bool(getattr(self, name).strip()), f"{name} must not be empty")
+        _require(self.granted <= self.expires, "expires must not lie before granted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A fact that only people can state."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    statement: str
+    owner: str
+    declared: dt.date
+    expires: dt.date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole of `readiness.toml`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    service: Service
+    launch: Launch
+    target: Target
+    slo: Slo
+    traffic: Traffic
+    experiments: Mapping[Literal["zone_crash", "rollback"], Experiment] = field(default_factory=dict)
+    shadow: Shadow = field(default_factory=Shadow)
+    quality: Quality = field(default_factory=Quality)
+    waivers: tuple[Waiver, ...] = ()
+    declarations: Mapping[str, Declaration] = field(default_factory=dict)
