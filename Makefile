@@ -1,0 +1,33 @@
+# The two commands a newcomer needs: `make run` and `make test`. Both build .venv once, from constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PROFILE ?= quick
+
+.PHONY: run test lint golden clean
+
+run: $(STAMP)  ## load, break, shadow and roll back the reference service; end with its go/no-go report
+	$(BIN)/gonogo run reference_service/readiness.toml --profile $(PROFILE)
+
+test: $(STAMP) lint  ## every check and every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+golden: $(STAMP)  ## judge and render the golden run anew, after a deliberate change of either
+	$(BIN)/python -m tests.golden.refresh
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "gonogo needs Python 3.11 or later; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,105 @@
+"""Readings that experiments are believed by: the process table, a direct call past the edge, the edge's own view.
+
+Rule: a reading never asks the actor whether it succeeded. The supervisor is asked only for addresses; whether a
+process lives is read from the process table, whether it serves from a call to it. Waiting has a limit, then it raises.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import psutil
+from chaoslib.exceptions import ActivityFailed
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from experiments.fleet import client, group, timeline
+from harness.fleet.edge import EdgeAdmin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POLL_S = 0.02
+
+
+def zone_is_dead(zone: str, limit_s: float = 2.0) -> dict[str, Any]:
+    """No process of the zone is in the process table; records `fault_in_place` when that is first seen."""
+    ports = group(client().status(), zone)["ports"]
+    _wait(lambda: not _processes_listening(ports), limit_s, f"processes of {zone} still run")
+    seen_ns = timeline().add("fault_in_place", zone, reading="process table", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def zone_stays_dead(zone: str) -> bool:
+    """The process table still shows no process of the zone; raises when one came back by itself."""
+    back = _processes_listening(group(client().status(), zone)["ports"])
+    if back:
+        raise ActivityFailed(f"{zone} came back by itself: processes {back}")
+    return True
+
+
+def zone_serves(zone: str, limit_s: float = 20.0) -> dict[str, Any]:
+    """Every process of the zone says SERVING to a direct call past the edge; records `fault_removed`."""
+    ports = group(client().status(), zone)["ports"]
+    _wait(lambda: all(_says_serving(port) for port in ports), limit_s, f"{zone} does not serve")
+    seen_ns = timeline().add("fault_removed", zone, reading="direct health call", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def all_zones_serve() -> bool:
+    """Every process of every zone says SERVING to a direct call."""
+    zones = client().status()["zones"]
+    return all(_says_serving(port) for zone in zones.values() for port in zone["ports"])
+
+
+def candidate_serves() -> bool:
+    """Every process of the candidate says SERVING to a direct call."""
+    return all(_says_serving(port) for port in group(client().status(), "candidate")["ports"])
+
+
+def healthy_zones_at_edge(cluster: str = "primary") -> int:
+    """How many zones the edge sends to: those of which it holds at least one host healthy."""
+    hosts = EdgeAdmin(Path(client().status()["admin"])).hosts()
+    return len({host.zone for host in hosts if host.cluster == cluster and host.healthy})
+
+
+def edge_sends_to_every_zone(limit_s: float = 10.0) -> bool:
+    """Wait until the edge holds every zone healthy."""
+    wanted = len(client().status()["zones"])
+    _wait(lambda: healthy_zones_at_edge() == wanted, limit_s, "the edge does not send to every zone")
+    return True
+
+
+def traffic_goes_to(to: str) -> bool:
+    """Whether the route file in force sends all traffic to "primary" or "candidate"."""
+    return bool(client().status()["route"]["to"] == to)
+
+
+def _processes_listening(ports: list[int]) -> list[int]:
+    """Process ids whose command line tells them to listen on one of these loopback ports; zombies are dead."""
+    wanted = {f"127.0.0.1:{port}" for port in ports}
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        is_alive = process.info["status"] != psutil.STATUS_ZOMBIE
+        if is_alive and wanted.intersection(process.info["cmdline"] or ()):
+            found.append(process.pid)
+    return found
+
+
+def _says_serving(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _wait(condition: Callable[[], bool], limit_s: float, failure: str) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ActivityFailed(f"{failure} after {limit_s} s")
+        time.sleep(POLL_S)

@@ -1,0 +1,89 @@
+"""Collectors gather evidence; each file here is one, found by listing the package.
+
+Rule: a collector writes down what it observed and judges nothing. What the world prevented is `CollectError`, and
+becomes the evidence's error; any other exception is a bug of ours and ends the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from harness.fleet.lifecycle import Fleet
+    from harness.load.spec import LoadSpec
+    from harness.model import Evidence
+    from harness.plan import LoadedPlan
+    from harness.plan_types import Plan
+    from harness.profiles import Profile
+    from harness.store import Run
+
+
+class CollectError(Exception):
+    """The world prevented this evidence; the text says what happened and what to look at."""
+
+
+class Progress(Protocol):
+    """Told what a run does now; the command line shows it."""
+
+    def step(self, title: str, expected_s: float) -> None:
+        """A new step begins, expected to take `expected_s` seconds."""
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What collectors of one run share. `loads` grows by one entry with each finished scenario."""
+
+    run: Run
+    loaded: LoadedPlan
+    profile: Profile
+    progress: Progress
+    fleet: Fleet | None = None
+    address: str = ""
+    requests: Path = Path()
+    loads: list[tuple[LoadSpec, Path]] = field(default_factory=list)
+    load_errors: dict[str, str] = field(default_factory=dict)
+    samples: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        """The Plan in force."""
+        return self.loaded.plan
+
+    def require_fleet(self) -> Fleet:
+        """The local fleet. Raises CollectError where the target is only reached, not controlled."""
+        if self.fleet is None:
+            raise CollectError("needs a target that gonogo controls; this one is attached")
+        return self.fleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """Gathers the evidence named in `ids`, in `order` within its `phase`.
+
+    "before" the target is up, "during" its time under load, or "after" it, when `watch` has stopped sampling.
+    `needs_control` marks evidence that only a provider which starts and stops the target can give. A collector
+    without ids drives load; what it did is in the ledger.
+    """
+
+    ids: tuple[str, ...]
+    order: int
+    collect: Callable[[Context], tuple[Evidence, ...]]
+    phase: Literal["before", "during", "after"] = "during"
+    needs_control: bool = False
+    watch: Callable[[Context], contextlib.AbstractContextManager[None]] | None = None
+
+
+def all_collectors() -> tuple[Collector, ...]:
+    """Every collector of the package, in order. Raises ValueError when there is none or two share an id."""
+    modules = [importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__)]
+    found = [collector for module in modules for collector in getattr(module, "COLLECTORS", ())]
+    ids = [evidence_id for collector in found for evidence_id in collector.ids]
+    if not ids or len(set(ids)) != len(ids):
+        raise ValueError(f"collectors must exist and have different ids: {ids}")
+    return tuple(sorted(found, key=lambda item: item.order))

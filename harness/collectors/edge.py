@@ -1,0 +1,70 @@
+"""The edge's own view over the whole run: which hosts it sends to, and how often it had to try again.
+
+Rule: cumulative counters and host states are sampled as they are; differences and windows are for the judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pandas as pd
+
+from harness.collectors import Collector, CollectError, Context
+from harness.fleet.edge import EdgeAdmin
+from harness.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERVAL_S = 0.05
+"""Twenty readings a second: the time to detect a fault is known to 50 ms."""
+HOST_COLUMNS = ("cluster", "zone", "healthy", "rq_total", "rq_error", "cx_connect_fail")
+
+
+@contextlib.contextmanager
+def watch(context: Context) -> Iterator[None]:
+    """Sample until the block ends; nothing to sample where there is no edge of ours."""
+    if context.fleet is None:
+        yield
+        return
+    hosts: list[dict[str, Any]] = []
+    counters: list[dict[str, Any]] = []
+    context.samples["edge"] = (hosts, counters)
+    stop = threading.Event()
+    thread = threading.Thread(target=_sample_until, args=(stop, context, hosts, counters), name="edge-sampler", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+def _sample_until(
+    stop: threading.Event, context: Context, hosts: list[dict[str, Any]], counters: list[dict[str, Any]]
+) -> None:
+    admin = EdgeAdmin(context.require_fleet().admin)
+    while not stop.wait(INTERVAL_S):
+        with contextlib.suppress(httpx.HTTPError):  # a missed reading is a gap in the table, which the judge sees
+            readings = admin.hosts()
+            t_ns = context.run.timeline.now_ns()
+            hosts += [{"t_ns": t_ns} | {name: getattr(item, name) for name in HOST_COLUMNS} for item in readings]
+            per_cluster = admin.counters()
+            t_ns = context.run.timeline.now_ns()
+            counters += [{"t_ns": t_ns, "cluster": cluster, **values} for cluster, values in per_cluster.items()]
+
+
+def collect(context: Context) -> tuple[Evidence, ...]:
+    """The samples as two tables."""
+    hosts, counters = context.samples.get("edge", ([], []))
+    if not hosts or not counters:
+        raise CollectError("the edge's state was never read")
+    tables = {"hosts": pd.DataFrame(hosts), "counters": pd.DataFrame(counters).fillna(0)}
+    facts = {"poll_interval_ms": INTERVAL_S * 1000, "readings": len({row["t_ns"] for row in hosts})}
+    return (Evidence(id="edge", collector="edge", subject=context.run.info.subject, facts=facts, tables=tables),)
+
+
+COLLECTORS = (Collector(ids=("edge",), order=91, collect=collect, phase="after", watch=watch, needs_control=True),)

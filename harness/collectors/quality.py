@@ -1,0 +1,57 @@
+"""Asks the running service for the golden answers of the model that it claims to serve.
+
+Rule: through the edge, as a client would; an unanswered row stays unanswered.
+"""
+
+from __future__ import annotations
+
+import math
+
+import grpc
+import numpy as np
+import pandas as pd
+
+from harness.artifact import load_artifact
+from harness.collectors import Collector, Context
+from harness.model import Evidence
+from reference_service.protocol.client import infer_method, infer_request, output_values
+from reference_service.protocol.headers import MODEL_VERSION
+
+CALL_TIMEOUT_S = 5.0
+
+
+def collect(context: Context) -> tuple[Evidence, ...]:
+    """One call per golden row."""
+    target = context.plan.target
+    artifact = load_artifact(context.loaded.resolve(target.registry), target.model, target.version)
+    context.progress.step("Quality: the golden answers through the running service", len(artifact.inputs) / 300)
+    name = str(artifact.manifest["inputs"][0]["name"])
+    with grpc.insecure_channel(context.address) as channel:
+        call = channel.unary_unary(infer_method(), request_serializer=None, response_deserializer=None)
+        requests = (infer_request(target.model, name, row, version="") for row in artifact.inputs)
+        answers = [_ask(call, request) for request in requests]
+    table = pd.DataFrame(
+        {
+            "row": np.arange(len(answers)),
+            "expected": artifact.expected.astype("float64"),
+            "observed": [answer for answer, _ in answers],
+            "label": artifact.labels.astype("int64"),
+            "version": [version for _, version in answers],
+        }
+    )
+    facts = {"version": target.version, "manifest_metrics": artifact.manifest["metrics"], "rows": len(table)}
+    subject = context.run.info.subject
+    return (Evidence(id="quality", collector="quality", subject=subject, facts=facts, tables={"answers": table}),)
+
+
+def _ask(call: grpc.UnaryUnaryMultiCallable[bytes, bytes], request: bytes) -> tuple[float, str]:
+    """(first output, version that answered); NaN and "" when the service gave no answer."""
+    try:
+        response, state = call.with_call(request, timeout=CALL_TIMEOUT_S)
+    except grpc.RpcError:
+        return math.nan, ""
+    metadata = {str(key): str(value) for key, value in state.initial_metadata() or ()}
+    return float(output_values(response)[0]), metadata.get(MODEL_VERSION, "")
+
+
+COLLECTORS = (Collector(ids=("quality",), order=20, collect=collect, needs_control=True),)
