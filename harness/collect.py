@@ -18,6 +18,7 @@ from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
 from harness.load.pool import write_pool
 from harness.model import Evidence
+from harness.plan import PlanError
 from harness.requests import RequestsError, make_requests
 from harness.store import Run, create_run
 
@@ -83,7 +84,7 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     target = context.plan.target
     if target.provider == "local":
         context.progress.step(f"Fleet: {len(target.zones)} zones behind the edge", FLEET_START_S)
-        context.fleet = stack.enter_context(start_fleet(_fleet_spec(context), lease=True))
+        context.fleet = stack.enter_context(start_fleet(fleet_spec(context.loaded, context.run.work / "fleet"), lease=True))
         context.address = context.fleet.address
     else:
         context.progress.step(f"Target: reaching {target.address}", 1)
@@ -95,16 +96,19 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     write_pool(context.requests, pool.messages)
 
 
-def _fleet_spec(context: Context) -> FleetSpec:
-    target = context.plan.target
+def fleet_spec(loaded: LoadedPlan, directory: Path) -> FleetSpec:
+    """The local zones that a Plan asks for, with their files in `directory`. Raises PlanError for another provider."""
+    target = loaded.plan.target
+    if target.provider != "local":
+        raise PlanError(f'{loaded.path.name}: target.provider is "{target.provider}"; only "local" has zones to start')
     return FleetSpec(
         zones=target.zones,
         processes_per_zone=target.processes_per_zone,
-        registry=context.loaded.resolve(target.registry),
+        registry=loaded.resolve(target.registry),
         model=target.model,
         version=target.version,
         candidate=target.candidate,
-        directory=context.run.work / "fleet",
+        directory=directory,
     )
 
 

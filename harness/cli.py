@@ -1,0 +1,265 @@
+"""The command line of gonogo.
+
+Rule: the only place that prints, prompts or exits. Exit codes: 0 GO, 1 NO-GO, 3 NO-GO because something is unknown,
+2 the Plan or the call is wrong, 70 a bug of gonogo's, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from rich.console import Console
+
+from harness import doctor as machine
+from harness.artifact import ArtifactError
+from harness.fleet import commands as fleet_commands
+from harness.fleet.client import FleetError
+from harness.plan import LoadedPlan, PlanError, load_plan
+from harness.profiles import PROFILES
+from harness.progress import progress_on
+from harness.store import RunError, find_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.model import Verdict
+
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+_USER_ERRORS = (PlanError, RunError, ArtifactError, FleetError)
+
+plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="readiness.toml", required=False)
+run_argument = click.argument("run", type=click.Path(path_type=Path), default="runs", required=False)
+runs_option = click.option(
+    "--runs", type=click.Path(path_type=Path), default="runs", show_default=True, help="Folder that holds the runs."
+)
+profile_option = click.option(
+    "--profile", type=click.Choice(sorted(PROFILES)), default="quick", show_default=True, help="How long to test."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gonogo")
+def cli() -> None:
+    """Prove that an ML inference service is ready to launch, or find out why it is not.
+
+    gonogo loads the service, breaks it, compares its next version in shadow, rolls it back, and writes a report that
+    says GO or NO-GO. Start with: gonogo run reference_service/readiness.toml
+    """
+
+
+@cli.command()
+@plan_argument
+@profile_option
+@runs_option
+@json_option
+def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
+    """Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
+
+    \b
+    0  GO
+    1  NO-GO: a required gate failed
+    3  NO-GO: something required is unknown
+    2  the Plan or the call is wrong          70  a bug of gonogo's
+    """
+    folder = _collect(plan, profile, runs, as_json=as_json)
+    sys.exit(_judge_and_report(folder, as_json=as_json))
+
+
+@cli.command()
+@plan_argument
+@profile_option
+@runs_option
+@json_option
+def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
+    """Collect evidence for PLAN without judging it, and name the run."""
+    folder = _collect(plan, profile, runs, as_json=as_json)
+    _say({"run": str(folder)}, f"collected: {_relative(folder)}\njudge it with: gonogo judge {_relative(folder)}", as_json=as_json)
+
+
+@cli.command()
+@run_argument
+@json_option
+def judge(run: Path, *, as_json: bool) -> NoReturn:
+    """Judge RUN (default: the latest) from its evidence alone, and write its verdict and report anew."""
+    sys.exit(_judge_and_report(find_run(run), as_json=as_json))
+
+
+@cli.command()
+@run_argument
+@json_option
+def report(run: Path, *, as_json: bool) -> None:
+    """Render the report of RUN (default: the latest) from its verdict.json."""
+    from harness.reporting import render_run  # noqa: PLC0415 - charts are slow to import
+
+    page = render_run(find_run(run))
+    _say({"report": str(page)}, f"report: {_relative(page)}", as_json=as_json)
+
+
+@cli.command()
+@plan_argument
+@json_option
+def check(plan: Path, *, as_json: bool) -> None:
+    """Check PLAN without running anything."""
+    loaded = _load(plan)
+    launch = loaded.plan.launch
+    facts = {"plan": str(plan), "stage": launch.stage.value, "service": loaded.plan.service.name, "ok": True}
+    _say(facts, f"{plan}: a valid Plan of {loaded.plan.service.name} for stage {launch.stage.value}", as_json=as_json)
+
+
+@cli.command()
+@json_option
+def doctor(*, as_json: bool) -> NoReturn:
+    """Say what this machine lacks to run gonogo; exit 1 when something required is missing."""
+    findings = machine.examine()
+    lines = [_finding_line(item) for item in findings]
+    _say([asdict(item) for item in findings], "\n".join(lines), as_json=as_json)
+    sys.exit(0 if all(item.ok or not item.required for item in findings) else 1)
+
+
+@cli.group()
+def fleet() -> None:
+    """The local zones, to play with: experiments run against them with plain `chaos run`."""
+
+
+@fleet.command("up")
+@plan_argument
+@json_option
+def fleet_up(plan: Path, *, as_json: bool) -> None:
+    """Start the zones of PLAN behind the edge, and leave them running."""
+    from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
+
+    status = fleet_commands.fleet_up(fleet_spec(_load(plan), fleet_commands.default_directory()))
+    _say(status, _fleet_text(status), as_json=as_json)
+
+
+@fleet.command("status")
+@json_option
+def fleet_status(*, as_json: bool) -> None:
+    """Show the zones that are up."""
+    status = fleet_commands.fleet_status()
+    _say(status, _fleet_text(status), as_json=as_json)
+
+
+@fleet.command("down")
+@json_option
+def fleet_down(*, as_json: bool) -> None:
+    """Stop the zones and everything that belongs to them."""
+    fleet_commands.fleet_down()
+    _say({"down": True}, "the fleet is down", as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(run_cli(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run_cli(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every way to fail ends here."""
+    with contextlib.suppress(ValueError):  # not on the main thread: a test
+        signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        cli.main(arguments, prog_name="gonogo", standalone_mode=False)
+    except SystemExit as done:
+        return int(done.code or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted: everything that was started has been stopped; the run is unfinished and proves nothing")
+        return EXIT_INTERRUPTED
+    except _USER_ERRORS as error:
+        _complain(str(error))
+        return EXIT_USAGE
+    except Exception:  # noqa: BLE001 - the last line of defence: a bug must not look like a verdict
+        _complain(f"this is a bug of gonogo's, not a verdict\n{traceback.format_exc()}")
+        return EXIT_BUG
+    return 0
+
+
+def _collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> Path:
+    from harness.collect import collect as collect_run  # noqa: PLC0415 - collectors are slow to import
+
+    loaded = _load(plan)
+    with progress_on(Console(stderr=as_json)) as progress:
+        now = dt.datetime.now(tz=dt.UTC)
+        return collect_run(loaded, runs, profile=PROFILES[profile], progress=progress, now=now).folder
+
+
+def _judge_and_report(folder: Path, *, as_json: bool) -> int:
+    from harness.reporting import judge_run, render_run  # noqa: PLC0415 - charts are slow to import
+    from reports.summary import summary_lines  # noqa: PLC0415
+
+    verdict = judge_run(folder)
+    page = render_run(folder)
+    text = "\n".join([*summary_lines(verdict), "", f"report: {_relative(page)}"])
+    _say(_verdict_facts(verdict, page), text, as_json=as_json)
+    return verdict.exit_code
+
+
+def _load(plan: Path) -> LoadedPlan:
+    from harness.reporting import check_plan  # noqa: PLC0415 - gates are slow to import
+
+    loaded = load_plan(plan)
+    check_plan(loaded)
+    return loaded
+
+
+def _verdict_facts(verdict: Verdict, page: Path) -> dict[str, Any]:
+    gates = {result.gate: {"outcome": result.outcome.value, "reason": result.reason} for result in verdict.results}
+    return {
+        "decision": verdict.decision.value,
+        "stage": verdict.stage.value,
+        "headline": verdict.headline,
+        "exit_code": verdict.exit_code,
+        "report": str(page),
+        "gates": gates,
+    }
+
+
+def _finding_line(item: machine.Finding) -> str:
+    mark = "ok     " if item.ok else ("MISSING" if item.required else "absent ")
+    return f"{mark}  {item.name:<14} {item.found}" + ("" if item.ok else f"\n         → {item.advice}")
+
+
+def _fleet_text(status: dict[str, Any]) -> str:
+    groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
+    lines = [f"edge       {status['address']}   traffic to the {status['route']['to']}"]
+    lines += [f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()]
+    return "\n".join(lines)
+
+
+def _say(document: Any, text: str, *, as_json: bool) -> None:
+    click.echo(json.dumps(document, indent=1, sort_keys=True) if as_json else text)
+
+
+def _complain(text: str) -> None:
+    click.echo(f"gonogo: {text}", err=True)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _as_interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A Plan is read whole or refused with the file, the key and the nearest valid one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.model import Stage
+from harness.plan import PlanError, load_plan, parse_plan
+
+REFERENCE = Path(__file__).parents[2] / "reference_service" / "readiness.toml"
+
+
+def _reference_with(old: str, new: str) -> str:
+    text = REFERENCE.read_text()
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def test_the_reference_plan_is_valid_and_holds_the_numbers_it_promises() -> None:
+    plan = load_plan(REFERENCE).plan
+    assert plan.launch.stage is Stage.INTERNAL
+    assert (plan.traffic.launch_rps, plan.traffic.spike_rps, plan.traffic.one_year_rps) == (200, 600, 1000)
+    assert (plan.slo.availability, plan.slo.latency_ms_p99, plan.slo.spike_latency_ms_p99) == (0.9995, 50, 200)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("latency_ms_p99 = 50", "latencyms_p99 = 50", 'slo.latencyms_p99: unknown key; did you mean "latency_ms_p99"?'),
+        ("[shadow]", "[shadw]", 'shadw: unknown key; did you mean "shadow"?'),
+        ("lost_max = 0", "lost_mx = 0", 'experiments.zone_crash.lost_mx: unknown key; did you mean "lost_max"?'),
+        ("[experiments.zone_crash]", "[experiments.zone_crsh]", 'did you mean "zone_crash"?'),
+        ("[service]", "[service]\nxyzzy = 1", "service.xyzzy: unknown key; valid keys here: name, owner"),
+        ('stage = "internal"', 'stage = "internl"', "launch.stage: Input should be 'internal', 'beta', 'ga' or 'load'"),
+        ("availability = 0.9995", "availability = 99.95", "availability must lie between 0 and 1, not 99.95"),
+        ("latency_ms_p99 = 50", "latency_ms_p99 = nan", "latency_ms_p99 must be above 0"),
+        ("launch_rps = 200", "launch_rps = 700", "spike_rps must be above launch_rps"),
+        ('registry = "models"', "", "registry must name the model registry folder"),
+        ('provider = "local"', 'provider = "attached"', 'address must be "host:port"'),
+        ("[quality]", "[quality", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key_and_what_to_do(old: str, new: str, said: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(_reference_with(old, new), "my/readiness.toml")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("my/readiness.toml: ")
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    text = _reference_with("[shadow]", "[shadw]").replace("lost_max", "lost_mx")
+    with pytest.raises(PlanError) as caught:
+        parse_plan(text)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_missing_plan_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="gonogo init"):
+        load_plan(tmp_path / "readiness.toml")
+
+
+def test_paths_in_a_plan_are_meant_from_its_folder() -> None:
+    assert load_plan(REFERENCE).resolve("models") == REFERENCE.resolve().parent / "models"
+
+
+WAIVER = """
+[[waivers]]
+gate = "zone_failure"
+owner = "A. Owner"
+reason = "second zone arrives in June"
+granted = 2026-05-01
+expires = 2026-06-01
+"""
+
+
+def test_a_waiver_names_owner_reason_and_dates() -> None:
+    waiver = parse_plan(REFERENCE.read_text() + WAIVER).waivers[0]
+    assert (waiver.gate, waiver.owner, waiver.expires.isoformat()) == ("zone_failure", "A. Owner", "2026-06-01")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('owner = "A. Owner"', 'owner = " "', "owner must not be empty"),
+        ("expires = 2026-06-01", "expires = 2026-04-01", "expires must not lie before granted"),
+        ("expires = 2026-06-01", "", "waivers.0.expires: this key is required"),
+    ],
+)
+def test_a_waiver_without_an_owner_or_an_end_is_refused(old: str, new: str, said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        parse_plan(REFERENCE.read_text() + WAIVER.replace(old, new))
