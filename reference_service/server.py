@@ -1,0 +1,146 @@
+"""The life of a serving process: load, warm up, serve, drain, end.
+
+Rule: ready is said only after the engine has answered; on SIGTERM or SIGINT health says NOT_SERVING first, then the
+edge gets time to see it, and only then are new calls refused and the open ones finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from reference_service.contract import Contract
+from reference_service.engines.onnxruntime import OnnxRuntimeEngine
+from reference_service.errors import StartError
+from reference_service.health import Health
+from reference_service.protocol.messages import SERVICE
+from reference_service.protocol.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from reference_service.registry import load_golden, load_version
+from reference_service.servicer import InferenceServicer
+from reference_service.telemetry import PredictionLog, log_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reference_service.engines import Engine
+    from reference_service.registry import ModelVersion
+
+WARM_UP_CALLS: Final = 100
+MESSAGE_BYTES_MAX: Final = 1 << 20
+"""Far more than the largest batch takes; a larger message is refused by name, with RESOURCE_EXHAUSTED."""
+CHANNEL_OPTIONS: Final = (
+    ("grpc.so_reuseport", 1),  # a supervisor may hold the port with a bound socket that does not listen
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.http2.max_ping_strikes", 0),  # an edge that pings every second is careful, not abusive
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one serving process is told.
+
+    `drain_notice_s` is how long calls are still taken after health says NOT_SERVING: twice the 0.5 s between an edge's
+    health checks. `drain_limit_s` bounds the wait for open calls after that.
+    """
+
+    registry: Path
+    model: str
+    version: str
+    listen: str
+    zone: str
+    prediction_log: Path | None = None
+    threads: int = 1
+    drain_notice_s: float = 1.0
+    drain_limit_s: float = 10.0
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        RegistryError: the version is not there, or not what its manifest says.
+        StartError: anything else that keeps the service from serving.
+    """
+    stop = _stop_signal()
+    version = load_version(settings.registry, settings.model, settings.version)
+    engine = load_engine(version, settings.threads)
+    predictions = _prediction_log(settings)
+    servicer = InferenceServicer(Contract.of(version.manifest), engine, predictions, settings.zone)
+    health = Health()
+    server, address = await start(servicer, health, settings.listen)
+    log_event(
+        "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
+        engine=engine.name, zone=settings.zone, pid=os.getpid(),
+    )  # fmt: skip
+    flushing = asyncio.ensure_future(predictions.flush_forever())
+    await stop.wait()
+    await drain(server, servicer, health, notice_s=settings.drain_notice_s, limit_s=settings.drain_limit_s)
+    flushing.cancel()
+    predictions.close()
+    engine.close()
+    log_event("stopped")
+
+
+def load_engine(version: ModelVersion, threads: int) -> Engine:
+    """The version's model, loaded and warm: the first calls to a session are the slowest."""
+    try:
+        engine = OnnxRuntimeEngine(version.model_bytes, threads)
+        row = load_golden(version).inputs[:1]
+        for _ in range(WARM_UP_CALLS):
+            engine.infer(row)
+    except Exception as error:
+        raise StartError(f"the model of {version.subject} cannot be run: {error}") from error
+    return engine
+
+
+async def start(servicer: InferenceServicer, health: Health, listen: str) -> tuple[grpc.aio.Server, str]:
+    """A server that answers on `listen`, and the address with the port it got (port 0 picks a free one)."""
+    server = grpc.aio.server(options=CHANNEL_OPTIONS)
+    add_GRPCInferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection((SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise StartError(f"cannot listen on {listen!r}: the port is taken, or no address of this machine") from error
+    await server.start()
+    return server, f"{listen.rpartition(':')[0]}:{port}"
+
+
+async def drain(
+    server: grpc.aio.Server, servicer: InferenceServicer, health: Health, *, notice_s: float, limit_s: float
+) -> None:
+    """Say not ready, keep answering for `notice_s`, then refuse new calls and finish the open ones."""
+    began = time.monotonic()
+    log_event("draining", notice_s=notice_s, in_flight=servicer.in_flight)
+    servicer.ready = False
+    await health.enter_graceful_shutdown()
+    await asyncio.sleep(notice_s)
+    health.end_watches()
+    await server.stop(limit_s)
+    log_event("drained", seconds=round(time.monotonic() - began, 3), cut_off=servicer.in_flight)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _prediction_log(settings: Settings) -> PredictionLog:
+    try:
+        return PredictionLog(settings.prediction_log, settings.version, settings.zone)
+    except OSError as error:
+        raise StartError(f"the prediction log {settings.prediction_log} cannot be written: {error.strerror}") from error
