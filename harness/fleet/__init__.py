@@ -1,0 +1,1 @@
+"""The `local` provider: zones of service processes on this machine, behind the real Envoy."""

@@ -1,0 +1,114 @@
+"""Asks a fleet's supervisor, over its control socket, what it runs and to change it.
+
+Rule: standard library only, one connection and one JSON line each way per request; whatever goes wrong is a FleetError
+in words. A lease is a connection that stays open: the supervisor ends the fleet when it closes, however it closes.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPLY_LIMIT_S = 20.0
+"""Far above the slowest request, `kill`, which waits for the kernel."""
+
+Reply = dict[str, Any]
+
+
+class FleetError(Exception):
+    """The fleet could not be reached, or could not do what was asked; the text says which and why."""
+
+
+class Lease:
+    """Keeps a fleet alive until closed."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Let the supervisor end the fleet."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class FleetClient:
+    """Every request that a supervisor obeys; each raises FleetError if it cannot be met."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.socket_path = socket_path
+
+    def status(self) -> Reply:
+        """Address, admin socket, zones, candidate, edge, supervisor and route, as they are now."""
+        return self._ask("status")
+
+    def kill(self, zone: str) -> Reply:
+        """SIGKILL every process of `zone`, which then stays down until `start`; returns when they are dead."""
+        return self._ask("kill", zone=zone)
+
+    def start(self, zone: str) -> Reply:
+        """Start the processes of a zone that is down; returns when they are spawned, before they serve."""
+        return self._ask("start", zone=zone)
+
+    def freeze(self, zone: str) -> Reply:
+        """SIGSTOP every process of `zone`."""
+        return self._ask("freeze", zone=zone)
+
+    def thaw(self, zone: str) -> Reply:
+        """SIGCONT every process of `zone`."""
+        return self._ask("thaw", zone=zone)
+
+    def route(self, to: str, *, mirror: bool) -> Reply:
+        """Send all traffic to "primary" or "candidate"; `t_monotonic_ns` is when the route file was replaced."""
+        return self._ask("route", to=to, mirror=mirror)
+
+    def down(self) -> Reply:
+        """End the fleet; returns when the supervisor has killed everything."""
+        return self._ask("down")
+
+    def lease(self) -> Lease:
+        """Bind the fleet's life to this process: keep the lease, and close it to end the fleet."""
+        connection = self._connect()
+        try:
+            _exchange(connection, {"do": "lease"})
+        except FleetError:
+            connection.close()
+            raise
+        return Lease(connection)
+
+    def _ask(self, do: str, **arguments: object) -> Reply:
+        with self._connect() as connection:
+            return _exchange(connection, {"do": do, **arguments})
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(REPLY_LIMIT_S)
+        try:
+            connection.connect(str(self.socket_path))
+        except OSError as error:
+            connection.close()
+            raise FleetError(f"no fleet answers at {self.socket_path}: {error}") from error
+        return connection
+
+
+def _exchange(connection: socket.socket, request: Reply) -> Reply:
+    try:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        with connection.makefile("rb") as stream:
+            line = stream.readline()
+    except OSError as error:
+        raise FleetError(f"the fleet's supervisor did not answer {request['do']!r}: {error}") from error
+    if not line:
+        raise FleetError(f"the fleet's supervisor ended during {request['do']!r}")
+    reply: Reply = json.loads(line)
+    if "error" in reply:
+        raise FleetError(reply["error"])
+    return reply

@@ -1,0 +1,185 @@
+"""Writes what Envoy reads: the bootstrap with listener and clusters, and the route that is replaced while it runs.
+
+Rule: pure functions from addresses to dicts; Envoy accepts JSON wherever it wants YAML. Clusters never change while
+Envoy runs, because a changed cluster is rebuilt and drops its connections; only the route file does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.fleet import edge_settings as settings
+from harness.fleet.spec import CANDIDATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+ROUTE_NAME = "inference"
+_HTTP_MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_HTTP_ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+_UUID_REQUEST_ID = "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
+_UPSTREAM_HTTP = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+_ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+_CONNECTION_LIMIT = (
+    "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+)
+
+Json = dict[str, Any]
+Ports = Mapping[str, Sequence[int]]
+"""Ports of the processes of each zone of a cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeFiles:
+    """Where the edge's files and sockets are. `routes` has a directory of its own, which Envoy watches."""
+
+    bootstrap: Path
+    routes: Path
+    admin: Path
+
+
+def bootstrap(files: EdgeFiles, port: int, clusters: Mapping[str, Ports]) -> Json:
+    """Envoy's start-up configuration: HTTP/2 without TLS on loopback `port`, one cluster per entry of `clusters`."""
+    return {
+        "node": {"id": "edge", "cluster": "gonogo"},
+        "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
+        "static_resources": {
+            "listeners": [_listener(files, port)],
+            "clusters": [_cluster(name, ports) for name, ports in clusters.items()],
+        },
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
+    }
+
+
+def routes(to: str, *, mirror: bool, timeout_s: float) -> Json:
+    """The route file: everything goes to cluster `to`, and a copy to the candidate if `mirror`."""
+    action: Json = {"cluster": to, "timeout": _duration(timeout_s), "retry_policy": _retry_policy()}
+    if mirror:
+        action["request_mirror_policies"] = [{"cluster": CANDIDATE}]
+    host = {"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": action}]}
+    return {"resources": [{"@type": _ROUTES, "name": ROUTE_NAME, "virtual_hosts": [host]}]}
+
+
+def _listener(files: EdgeFiles, port: int) -> Json:
+    manager = {
+        "@type": _HTTP_MANAGER,
+        "stat_prefix": "edge",
+        "codec_type": "HTTP2",
+        "rds": {"route_config_name": ROUTE_NAME, "config_source": _watched(files.routes)},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _HTTP_ROUTER}}],
+        "http2_protocol_options": {"max_concurrent_streams": settings.MAX_REQUESTS},
+        # The harness's own request id joins ledger, shadow and logs, so Envoy must neither replace nor rewrite it.
+        "preserve_external_request_id": True,
+        "request_id_extension": {"typed_config": {"@type": _UUID_REQUEST_ID, "pack_trace_reason": False}},
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    return {
+        "name": "edge",
+        "address": _address(port),
+        "enable_reuse_port": True,
+        "filter_chains": [{"filters": filters}],
+    }
+
+
+def _watched(path: Path) -> Json:
+    return {"path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}}}
+
+
+def _cluster(name: str, ports: Ports) -> Json:
+    localities = [
+        {"locality": {"zone": zone}, "lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in of_zone]}
+        for zone, of_zone in ports.items()
+    ]
+    return {
+        "name": name,
+        "type": "STATIC",
+        "lb_policy": "LEAST_REQUEST",  # a zone that stops answering keeps its requests, and so is picked less
+        "connect_timeout": _duration(settings.CONNECT_TIMEOUT_S),
+        "load_assignment": {"cluster_name": name, "endpoints": localities},
+        "common_lb_config": {"healthy_panic_threshold": {"value": settings.PANIC_THRESHOLD_PERCENT}},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _upstream_http()
+        },
+        "health_checks": [_health_check()],
+        "outlier_detection": _outlier_detection(),
+        "circuit_breakers": {"thresholds": [_limits()]},
+    }
+
+
+def _upstream_http() -> Json:
+    keepalive = {
+        "interval": _duration(settings.KEEPALIVE_INTERVAL_S),
+        "timeout": _duration(settings.KEEPALIVE_TIMEOUT_S),
+    }
+    http2 = {"connection_keepalive": keepalive}
+    return {"@type": _UPSTREAM_HTTP, "explicit_http_config": {"http2_protocol_options": http2}}
+
+
+def _health_check() -> Json:
+    interval = _duration(settings.HEALTH_INTERVAL_S)
+    return {
+        "interval": interval,
+        "no_traffic_interval": interval,  # Envoy's 60 s would leave the candidate unchecked until its first request
+        "timeout": _duration(settings.HEALTH_TIMEOUT_S),
+        "unhealthy_threshold": settings.HEALTH_FAILURES_TO_EJECT,
+        "healthy_threshold": settings.HEALTH_SUCCESSES_TO_RETURN,
+        "grpc_health_check": {},
+    }
+
+
+def _outlier_detection() -> Json:
+    return {
+        "consecutive_gateway_failure": settings.OUTLIER_GATEWAY_FAILURES,
+        "enforcing_consecutive_gateway_failure": 100,
+        "enforcing_consecutive_5xx": 0,  # an INTERNAL or UNKNOWN answer is the model's, not the zone's
+        "enforcing_success_rate": 0,  # Envoy's statistics want five hosts, and there are three
+        "interval": _duration(settings.OUTLIER_INTERVAL_S),
+        "base_ejection_time": _duration(settings.OUTLIER_BASE_EJECTION_S),
+        "max_ejection_time": _duration(settings.OUTLIER_MAX_EJECTION_S),
+        "max_ejection_percent": settings.OUTLIER_MAX_EJECTED_PERCENT,
+        "successful_active_health_check_uneject_host": True,
+    }
+
+
+def _limits() -> Json:
+    return {
+        "max_connections": settings.MAX_CONNECTIONS,
+        "max_pending_requests": settings.MAX_PENDING_REQUESTS,
+        "max_requests": settings.MAX_REQUESTS,
+        "retry_budget": {
+            "budget_percent": {"value": settings.RETRY_BUDGET_PERCENT},
+            "min_retry_concurrency": settings.RETRIES_ALWAYS_ALLOWED,
+        },
+    }
+
+
+def _retry_policy() -> Json:
+    predicate = {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": _PREVIOUS_HOSTS}}
+    return {
+        "retry_on": settings.RETRY_ON,
+        "num_retries": settings.RETRIES,
+        "per_try_timeout": _duration(settings.PER_TRY_TIMEOUT_S),
+        "retry_host_predicate": [predicate],
+        "host_selection_retry_max_attempts": settings.OTHER_HOST_ATTEMPTS,
+        "retry_back_off": {
+            "base_interval": _duration(settings.RETRY_PAUSE_S),
+            "max_interval": _duration(settings.RETRY_PAUSE_MAX_S),
+        },
+    }
+
+
+def _connection_limit() -> Json:
+    limit = {"@type": _CONNECTION_LIMIT, "max_active_downstream_connections": settings.MAX_CONNECTIONS}
+    return {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
+
+
+def _address(port: int) -> Json:
+    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g}s"

@@ -1,0 +1,134 @@
+"""The zones, the candidate and the edge of one fleet, and what can be asked of them.
+
+Rule: runs only inside the supervisor, in its main thread. Each public method but `start_all` and `kill_all` is one
+request of the control socket: its arguments are the request's, its result is the reply, and FleetError is the refusal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from harness.fleet.client import FleetError
+from harness.fleet.edge_process import Edge
+from harness.fleet.processes import Process, Zone, kill_all
+from harness.fleet.spec import CANDIDATE, PRIMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.fleet.spec import FleetSpec
+
+Reply = dict[str, Any]
+
+
+class LocalFleet:
+    """Every process of a fleet. `sockets` is the directory for Envoy's admin socket."""
+
+    def __init__(self, spec: FleetSpec, sockets: Path) -> None:
+        self.zones = {name: Zone(name, version, spec) for name, version in spec.groups().items()}
+        self.edge = Edge(spec.directory, sockets, spec.route_timeout_s)
+
+    def start_all(self) -> None:
+        """Spawn every process; raises FleetError if Envoy refuses its configuration."""
+        for zone in self.zones.values():
+            zone.start()
+        self.edge.start(self._clusters())
+
+    def kill_all(self) -> None:
+        """SIGKILL every process, frozen ones too; returns when they are dead."""
+        kill_all(self.processes())
+
+    def processes(self) -> Sequence[Process]:
+        """The latest processes of every group and Envoy, dead or alive."""
+        edge = [self.edge.process] if self.edge.process else []
+        return [process for zone in self.zones.values() for process in zone.processes] + edge
+
+    def status(self) -> Reply:
+        """What runs now, as the kernel says it."""
+        states = {name: _zone_status(zone) for name, zone in self.zones.items()}
+        candidate = {CANDIDATE: states.pop(CANDIDATE)} if CANDIDATE in states else {}
+        return {
+            "address": self.edge.port.address,
+            "admin": str(self.edge.files.admin),
+            "zones": states,
+            **candidate,
+            "edge": _process_status(self.edge.process),
+            "supervisor": {"pid": os.getpid()},
+            "route": {"to": self.edge.to, "mirror": self.edge.mirror},
+        }
+
+    def kill(self, zone: str) -> Reply:
+        """SIGKILL the zone's processes; it stays down until `start`."""
+        group = self._zone(zone)
+        pids = group.pids()
+        group.kill()
+        return {"pids": pids, "t_monotonic_ns": time.monotonic_ns()}
+
+    def start(self, zone: str) -> Reply:
+        """Spawn the processes of a zone that is down."""
+        group = self._zone(zone)
+        if group.pids():
+            raise FleetError(f"{zone} is not down but {group.state()}: kill it first")
+        group.start()
+        return {"pids": group.pids(), "t_monotonic_ns": time.monotonic_ns()}
+
+    def freeze(self, zone: str) -> Reply:
+        """SIGSTOP the zone's processes."""
+        return self._signal(zone, signal.SIGSTOP)
+
+    def thaw(self, zone: str) -> Reply:
+        """SIGCONT the zone's processes."""
+        return self._signal(zone, signal.SIGCONT)
+
+    def route(self, to: str, *, mirror: bool) -> Reply:
+        """Send all traffic to a cluster, and a copy to the candidate if `mirror`."""
+        known = [PRIMARY, CANDIDATE] if CANDIDATE in self.zones else [PRIMARY]
+        if to not in known:
+            raise FleetError(f"cannot route to {to!r}: this fleet has {' and '.join(known)}")
+        if mirror and (to == CANDIDATE or CANDIDATE not in known):
+            raise FleetError("mirroring copies the primary's traffic to a candidate, and so needs both")
+        return {"t_monotonic_ns": self.edge.route(to, mirror=mirror)}
+
+    def _signal(self, zone: str, number: signal.Signals) -> Reply:
+        group = self._zone(zone)
+        if not group.pids():
+            raise FleetError(f"{zone} is down")
+        group.signal(number)
+        return {"pids": group.pids(), "t_monotonic_ns": time.monotonic_ns()}
+
+    def _zone(self, name: str) -> Zone:
+        if name not in self.zones:
+            raise FleetError(f"no zone {name!r}: this fleet has {', '.join(self.zones)}")
+        return self.zones[name]
+
+    def _clusters(self) -> dict[str, dict[str, list[int]]]:
+        ports = {name: [port.number for port in zone.ports] for name, zone in self.zones.items()}
+        candidate = {CANDIDATE: {CANDIDATE: ports.pop(CANDIDATE)}} if CANDIDATE in ports else {}
+        return {PRIMARY: ports, **candidate}
+
+
+def _zone_status(zone: Zone) -> Reply:
+    return {
+        "state": zone.state(),
+        "version": zone.version,
+        "pids": zone.pids(),
+        "ports": [port.number for port in zone.ports],
+        "prediction_logs": [str(path) for path in zone.prediction_logs],
+        "processes": [_process_status(process) for process in zone.processes],
+    }
+
+
+def _process_status(process: Process | None) -> Reply:
+    if process is None:
+        return {"pid": None}
+    return {
+        "pid": process.pid,
+        "name": process.name,
+        "log": str(process.log),
+        "exit_code": process.exit_code(),
+        "died_unasked": process.died_unasked(),
+    }

@@ -1,0 +1,31 @@
+"""Holds TCP ports on loopback for the life of a fleet, so that two fleets never collide and a zone returns to its own.
+
+Rule: a held port is bound with SO_REUSEPORT and never listens. Linux then gives it to nobody who asks for any free
+port, lets a service of the same user bind it with SO_REUSEPORT, sends every connection to that listening service, and
+refuses connections while there is none.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from harness.fleet.envoy_config import LOOPBACK
+
+
+class HeldPort:
+    """A free TCP port on loopback, held until `release`."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._socket.bind((LOOPBACK, 0))
+        self.number: int = self._socket.getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as the service's `--listen` and gRPC targets want it."""
+        return f"{LOOPBACK}:{self.number}"
+
+    def release(self) -> None:
+        """Let others have the port."""
+        self._socket.close()

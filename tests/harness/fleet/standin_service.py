@@ -1,0 +1,53 @@
+"""The smallest service that a fleet can hold: health, and an echo of ModelInfer with the reference service's metadata.
+
+Rule: run as a script by the fleet's tests, so that what they show is the fleet's doing and not the service's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    for name in ("zone", "version", "listen"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--prediction-log", type=Path, required=True)
+    return parser.parse_args()
+
+
+def echo(options: argparse.Namespace) -> grpc.GenericRpcHandler:
+    async def infer(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        received = dict(context.invocation_metadata() or ())
+        with options.prediction_log.open("a") as log:
+            log.write(json.dumps({"request_id": received["x-request-id"], "zone": options.zone}) + "\n")
+        await context.send_initial_metadata((("x-zone", options.zone), ("x-model-version", options.version)))
+        return request
+
+    handler = grpc.unary_unary_rpc_method_handler(infer)
+    return grpc.method_handlers_generic_handler("inference.GRPCInferenceService", {"ModelInfer": handler})
+
+
+async def serve(options: argparse.Namespace) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((echo(options),))
+    servicer = health.aio.HealthServicer()
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    server.add_insecure_port(options.listen)
+    await server.start()
+    sys.stderr.write('{"event": "ready"}\n')
+    sys.stderr.flush()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(parse()))
