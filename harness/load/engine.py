@@ -17,6 +17,7 @@ import grpc.aio
 from harness.load.pacer import Pacer
 from harness.load.recorder import Row
 from harness.model import Status
+from reference_service.protocol.headers import MODEL_VERSION, REQUEST_ID, ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from harness.load.recorder import Recorder
     from harness.load.spec import LoadSpec
 
-ZONE_KEY, VERSION_KEY, REQUEST_KEY = "x-zone", "x-model-version", "x-request-id"
-"""Metadata by which the service says who answered, and by which a request is known everywhere."""
 PACING_GOOD_NS = 10_000_000
 """Up to here a request is late by the scheduler's noise alone (ten times the p99 lag that a valid generator may show):
 a full in-flight cap is then the service's doing, beyond it the generator's."""
@@ -102,7 +101,7 @@ class Engine:
             return
         name = f"{spec.request_id(work.sequence[index]):016x}"
         multicallable = self._calls[index % len(self._calls)]
-        call = multicallable(work.payloads[index], timeout=spec.timeout_s, metadata=((REQUEST_KEY, name),))
+        call = multicallable(work.payloads[index], timeout=spec.timeout_s, metadata=((REQUEST_ID, name),))
         self._open[index] = (asyncio.create_task(self._await(index, sent_ns, call)), sent_ns)
 
     async def _await(self, index: int, sent_ns: int, call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> None:
@@ -117,7 +116,7 @@ class Engine:
             answered_by = error.initial_metadata() or error.trailing_metadata() or {}  # some answers are trailers only
         done_ns = time.monotonic_ns()
         del self._open[index]
-        zone, version = answered_by.get(ZONE_KEY, ""), answered_by.get(VERSION_KEY, "")
+        zone, version = answered_by.get(ZONE, ""), answered_by.get(MODEL_VERSION, "")
         self._record(index, status, sent_ns=sent_ns, done_ns=done_ns, zone=zone, version=version, size=size)
 
     def _record(

@@ -21,6 +21,7 @@ from harness.load.summary import read_summary
 from harness.model import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -74,9 +75,7 @@ def complete(spec: LoadSpec, stream_path: Path) -> tuple[pd.DataFrame, dict[str,
         "schedule_digest": plan.digest,
         "phases": _phases(spec, stream.header["start_ns"]),
     }
-    table = _table(spec, plan, placed)
-    table.insert(3, "intended_ns", intended_ns)
-    table.insert(9, "worker", np.full(len(plan), stream.header["worker"], np.int16))
+    table = _table(spec, plan, stream.header, placed)
     return table, summary | {key: finished.get(key) for key in DIAGNOSTICS}
 
 
@@ -126,7 +125,7 @@ def _place(spec: LoadSpec, intended_ns: NDArray[np.int64], rows: pa.Table) -> _P
     return _Placed(used, places, len(candidates) - len(places), len(ids) - len(candidates))
 
 
-def _table(spec: LoadSpec, plan: Schedule, placed: _Placed) -> pd.DataFrame:
+def _table(spec: LoadSpec, plan: Schedule, header: Mapping[str, Any], placed: _Placed) -> pd.DataFrame:
     """The columns that come from the schedule and the stream; a place without a row gets what an unsent one has."""
     size, names = len(plan), [phase.name for phase in spec.phases]
 
@@ -146,11 +145,13 @@ def _table(spec: LoadSpec, plan: Schedule, placed: _Placed) -> pd.DataFrame:
             "request_id": plan.sequence.astype(np.uint64) | np.uint64(spec.request_id(0)),
             "scenario": pd.Categorical([spec.scenario]).repeat(size),
             "phase": pd.Categorical(np.array(names, object)[plan.phase], categories=names),
+            "intended_ns": plan.intended_ns + header["start_ns"],
             "sent_ns": nullable("sent_ns"),
             "done_ns": nullable("done_ns"),
             "status": filled("status", Status.GENERATOR_LATE, np.int16),
             "zone": pd.Categorical(filled("zone", "", object)),
             "model_version": pd.Categorical(filled("model_version", "", object)),
+            "worker": np.full(size, header["worker"], np.int16),
             "response_bytes": filled("response_bytes", 0, np.int32),
         }
     )

@@ -1,0 +1,94 @@
+"""The options of a scenario that is run by hand, and the specification that they make.
+
+Rule: a scenario declares only what is its own; everything else that a load needs has an option here, with a default.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.load.spec import MODEL_INFER, LoadSpec
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from harness.load.spec import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One command-line option: `flag` is "--name", and `help` gets the default appended."""
+
+    flag: str
+    default: float | str
+    help: str
+    type: Callable[[str], Any] = float
+    choices: tuple[str, ...] | None = None
+
+
+COMMON = (
+    Option("--arrivals", "poisson", "law of the arrivals", str, ("poisson", "constant")),
+    Option("--seed", 1, "seed of the arrivals and of which request is sent when; one seed, one load", int),
+    Option("--timeout", 2.0, "seconds after which a request is given up"),
+    Option("--connections", 2, "HTTP/2 connections to spread the requests over", int),
+    Option("--in-flight-max", 512, "open requests beyond which a due one is recorded as not sent", int),
+    Option("--late-limit", 0.25, "seconds by which a due request may be late before it is recorded as not sent"),
+    Option("--drain", 3.0, "seconds that open requests get after the last one was due"),
+    Option("--method", MODEL_INFER, "full name of the unary gRPC method", str),
+    Option("--requests", "", "file of requests to draw from; without it, the reference model's golden set", str),
+    Option("--ledger", "", "file for one row per request, an Arrow IPC stream; without it, a temporary one", str),
+)
+
+
+def add_options(parser: argparse.ArgumentParser, options: tuple[Option, ...]) -> None:
+    """Give `parser` a scenario's own options and the common ones."""
+    for option in (*options, *COMMON):
+        text = f"{option.help} (default: {option.default})" if option.default != "" else option.help
+        parser.add_argument(
+            option.flag,
+            type=option.type,
+            default=option.default,
+            choices=option.choices,
+            help=text,
+            metavar=_metavar(option),
+        )
+
+
+def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, options: argparse.Namespace) -> LoadSpec:
+    """The specification of a scenario run by hand against `host`, with a pool of requests made if none was given."""
+    ledger = Path(options.ledger or Path(tempfile.gettempdir()) / f"gonogo-{scenario}-{os.getpid()}.arrow").absolute()
+    return LoadSpec(
+        scenario=scenario,
+        target=host.rpartition("://")[2].rstrip("/"),
+        phases=phases,
+        requests=options.requests or str(_golden_pool(ledger.with_suffix(".requests"))),
+        ledger=str(ledger),
+        zero_ns=time.monotonic_ns(),
+        method=options.method,
+        arrivals=options.arrivals,
+        seed=options.seed,
+        timeout_s=options.timeout,
+        in_flight_max=options.in_flight_max,
+        late_limit_s=options.late_limit,
+        drain_s=options.drain,
+        connections=options.connections,
+    )
+
+
+def _golden_pool(path: Path) -> Path:
+    from harness.load.golden import REFERENCE_VERSION, golden_requests  # noqa: PLC0415 - protobuf, only needed here
+    from harness.load.pool import write_pool  # noqa: PLC0415 - with it
+
+    write_pool(path, golden_requests(REFERENCE_VERSION))
+    return path
+
+
+def _metavar(option: Option) -> str | None:
+    """Locust's way of naming values in its help."""
+    return None if option.choices else f"<{getattr(option.type, '__name__', 'value').replace('str', 'text')}>"
