@@ -6,19 +6,16 @@ Rule: by the environment when a run started it (GONOGO_FLEET), else the fleet th
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from harness.fleet.client import FleetClient
-from harness.fleet.commands import default_socket
+from harness.fleet.commands import control_socket
 from harness.timeline import NoTimeline, Timeline, from_environment
-
-FLEET_VARIABLE = "GONOGO_FLEET"
 
 
 def client() -> FleetClient:
     """The control socket of the fleet."""
-    return FleetClient(Path(os.environ.get(FLEET_VARIABLE) or default_socket()))
+    return FleetClient(control_socket())
 
 
 def timeline() -> Timeline | NoTimeline:

@@ -7,7 +7,6 @@ process lives is read from the process table, whether it serves from a call to i
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -61,7 +60,8 @@ def candidate_serves() -> bool:
 
 def healthy_zones_at_edge(cluster: str = "primary") -> int:
     """How many zones the edge sends to: those of which it holds at least one host healthy."""
-    hosts = EdgeAdmin(Path(client().status()["admin"])).hosts()
+    with EdgeAdmin(client().status()["admin"]) as edge:
+        hosts = edge.hosts()
     return len({host.zone for host in hosts if host.cluster == cluster and host.healthy})
 
 

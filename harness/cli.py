@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
-_USER_ERRORS = (PlanError, RunError, ArtifactError, FleetError)
 
 plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="readiness.toml", required=False)
 run_argument = click.argument("run", type=click.Path(path_type=Path), default="runs", required=False)
@@ -65,7 +64,7 @@ def cli() -> None:
 @runs_option
 @json_option
 def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
-    """Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
+    r"""Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
 
     \b
     0  GO
@@ -85,7 +84,11 @@ def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
 def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
     """Collect evidence for PLAN without judging it, and name the run."""
     folder = _collect(plan, profile, runs, as_json=as_json)
-    _say({"run": str(folder)}, f"collected: {_relative(folder)}\njudge it with: gonogo judge {_relative(folder)}", as_json=as_json)
+    _say(
+        {"run": str(folder)},
+        f"collected: {_relative(folder)}\njudge it with: gonogo judge {_relative(folder)}",
+        as_json=as_json,
+    )
 
 
 @cli.command()
@@ -140,7 +143,7 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
     """Start the zones of PLAN behind the edge, and leave them running."""
     from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
 
-    status = fleet_commands.fleet_up(fleet_spec(_load(plan), fleet_commands.default_directory()))
+    status = fleet_commands.fleet_up(fleet_spec(_load(plan), fleet_commands.control_socket().parent))
     _say(status, _fleet_text(status), as_json=as_json)
 
 
@@ -173,21 +176,28 @@ def run_cli(arguments: list[str]) -> int:
         cli.main(arguments, prog_name="gonogo", standalone_mode=False)
     except SystemExit as done:
         return int(done.code or 0)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted: everything that was started has been stopped; the run is unfinished and proves nothing")
-        return EXIT_INTERRUPTED
-    except _USER_ERRORS as error:
-        _complain(str(error))
-        return EXIT_USAGE
-    except Exception:  # noqa: BLE001 - the last line of defence: a bug must not look like a verdict
-        _complain(f"this is a bug of gonogo's, not a verdict\n{traceback.format_exc()}")
-        return EXIT_BUG
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: a bug must not look like a verdict
+        return _exit_code(error)
     return 0
+
+
+def _exit_code(error: BaseException) -> int:
+    """Say what went wrong and choose the code that says whose fault it was."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            _complain("interrupted: all that was started has been stopped; the run is unfinished and proves nothing")
+            return EXIT_INTERRUPTED
+        case click.ClickException():
+            error.show()
+            return EXIT_USAGE
+        case PlanError() | RunError() | ArtifactError() | FleetError():
+            _complain(str(error))
+            return EXIT_USAGE
+        case _:
+            _complain("this is a bug of gonogo's, not a verdict\n" + "".join(traceback.format_exception(error)))
+            return EXIT_BUG
 
 
 def _collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> Path:
@@ -238,7 +248,9 @@ def _finding_line(item: machine.Finding) -> str:
 def _fleet_text(status: dict[str, Any]) -> str:
     groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
     lines = [f"edge       {status['address']}   traffic to the {status['route']['to']}"]
-    lines += [f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()]
+    lines += [
+        f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
+    ]
     return "\n".join(lines)
 
 

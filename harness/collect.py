@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import grpc
 
 from harness.artifact import ArtifactError, load_artifact
-from harness.collectors import Collector, CollectError, Context, Progress, all_collectors
+from harness.collectors import CollectError, Collector, Context, Progress, all_collectors
 from harness.fleet.client import FleetError
 from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
+from harness.load.ledger import LedgerError
 from harness.load.pool import write_pool
 from harness.model import Evidence
 from harness.plan import PlanError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 FLEET_START_S = 8.0
 ATTACH_LIMIT_S = 10.0
-_WORLD = (CollectError, FleetError, ArtifactError, RequestsError)
+_WORLD = (CollectError, FleetError, ArtifactError, RequestsError, LedgerError)
 
 
 def collect(loaded: LoadedPlan, root: Path, *, profile: Profile, progress: Progress, now: dt.datetime) -> Run:
@@ -84,7 +85,9 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     target = context.plan.target
     if target.provider == "local":
         context.progress.step(f"Fleet: {len(target.zones)} zones behind the edge", FLEET_START_S)
-        context.fleet = stack.enter_context(start_fleet(fleet_spec(context.loaded, context.run.work / "fleet"), lease=True))
+        context.fleet = stack.enter_context(
+            start_fleet(fleet_spec(context.loaded, context.run.work / "fleet"), lease=True)
+        )
         context.address = context.fleet.address
     else:
         context.progress.step(f"Target: reaching {target.address}", 1)
@@ -152,5 +155,7 @@ def _hopeless(context: Context, evidence: list[Evidence]) -> str:
         if item.id == "baseline" and item.error is None:
             median_ms = float(item.tables["latencies"]["latency_ns"].median()) / 1e6
             if median_ms > limit_ms:
-                return f"stopped early: the model alone takes {median_ms:.1f} ms at the median, the limit is {limit_ms} ms"
+                return (
+                    f"stopped early: the model alone takes {median_ms:.1f} ms at the median, the limit is {limit_ms} ms"
+                )
     return ""

@@ -1,6 +1,7 @@
 """What this machine lacks to run gonogo, and what it could have besides.
 
-Rule: each finding is a name, whether it is there, what was found, and what to do when it is not. Only required ones fail.
+Rule: each finding is a name, whether it is there, what was found, and what to do when it is not; only what is required
+fails.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -66,7 +68,7 @@ def _memory() -> Finding:
 
 
 def _command(name: str, use: str, advice: str) -> Finding:
-    path = shutil.which(name, path=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
+    path = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if path is None:
         return Finding(name, False, True, f"not found ({use})", advice)
     done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)

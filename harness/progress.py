@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable
+
+    from rich.console import Console, RenderableType
 
 
 class RunProgress(Protocol):
@@ -77,7 +79,7 @@ class LiveProgress:
 class _TimedProgress(Progress):
     """Fills each unfinished task's bar by the clock, up to just short of its expected time."""
 
-    def get_renderables(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - rich's own signature
+    def get_renderables(self) -> Iterable[RenderableType]:
         """Advance by elapsed time before drawing."""
         for task in self.tasks:
             if not task.finished and task.total:

@@ -97,7 +97,7 @@ def _message(target: Target, inputs: Mapping[str, np.ndarray]) -> bytes:
 def _zeros(target: Target, address: str) -> bytes:
     """One request of zeros in the shapes that the model's metadata names; open dimensions become 1."""
     with grpc.insecure_channel(address) as channel:
-        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated code
         asked = oip.ModelMetadataRequest(name=target.model, version=target.version)
         try:
             metadata = stub.ModelMetadata(asked, timeout=METADATA_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""Tests mirror the tree; those of real processes are in `integration`."""

@@ -6,15 +6,16 @@ becomes the evidence's error; any other exception is a bug of ours and ends the 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import pkgutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable
+
     from harness.fleet.lifecycle import Fleet
     from harness.load.spec import LoadSpec
     from harness.model import Evidence

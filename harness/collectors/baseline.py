@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.collectors import Collector, CollectError, Context
+from harness.collectors import CollectError, Collector, Context
 from harness.fleet.tether import tethered
 from harness.model import Evidence
 

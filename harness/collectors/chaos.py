@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.collectors import Collector, CollectError, Context
-from harness.collectors.driving import finish, load_spec, start
+from harness.collectors import CollectError, Collector, Context
+from harness.collectors.driving import finish, load_spec, start, wait_started
+from harness.fleet.commands import SOCKET_VARIABLE
 from harness.fleet.tether import tethered
 from harness.load.spec import Phase
 from harness.model import Evidence
@@ -61,11 +62,11 @@ def _collect(
     spec = load_spec(context, name, (Phase("load", context.plan.traffic.launch_rps, length_s),))
     load = start(context, spec, "sustained.py")
     try:
-        load.wait_started()
+        wait_started(context, load)
         context.run.timeline.add("experiment_started", name)
         exit_code = _run_chaos(context, name, experiment, variables, limit_s=length_s + 60)
         context.run.timeline.add("experiment_ended", name, exit_code=exit_code)
-        finish(load, spec)
+        finish(load)
     finally:
         load.stop()
     return _evidence(context, name, experiment, exit_code, target_zone)
@@ -79,7 +80,7 @@ def _run_chaos(
     command += ["--log-file", str(work / f"{name}.chaos.log"), "run", "--rollback-strategy", "always"]
     command += ["--journal-path", str(_journal_path(context, name)), str(EXPERIMENT_FOLDER / experiment.file)]
     environment = os.environ | variables | context.run.timeline.environment()
-    environment["GONOGO_FLEET"] = str(context.require_fleet().client.socket_path)
+    environment[SOCKET_VARIABLE] = str(context.require_fleet().client.socket_path)
     environment["PYTHONPATH"] = os.pathsep.join([str(EXPERIMENT_FOLDER.parent), environment.get("PYTHONPATH", "")])
     with (work / f"{name}.chaos.out").open("wb") as output:
         process = subprocess.Popen(

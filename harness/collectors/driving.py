@@ -5,25 +5,26 @@ Rule: a scenario is in `Context.loads` from the moment it starts, so that its le
 
 from __future__ import annotations
 
+import json
+import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.collectors import CollectError, Context
-from harness.load.run import LoadError, start_scenario
+from harness.fleet.tether import tethered
+from harness.load.process import SCENARIOS, Scenario, ScenarioError, start_scenario
 from harness.load.spec import LoadSpec, Phase
 
 if TYPE_CHECKING:
-    from harness.load.run import RunningScenario
+    from collections.abc import Iterator
 
-SCENARIO_FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
-IN_FLIGHT_MAX = 512
-LATE_LIMIT_S = 0.25
 START_LIMIT_S = 30.0
+POLL_S = 0.05
 
 
 def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> LoadSpec:
-    """The load of one scenario against the run's target."""
+    """The load of one scenario against the run's target; its seed follows from the service's name and the scenario."""
     return LoadSpec(
         scenario=scenario,
         scenario_index=len(context.loads),
@@ -32,28 +33,41 @@ def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> Loa
         phases=phases,
         seed=zlib.crc32(f"{context.plan.service.name}/{scenario}".encode()),
         timeout_s=context.plan.slo.timeout_s,
-        in_flight_max=IN_FLIGHT_MAX,
-        late_limit_s=LATE_LIMIT_S,
+        drain_s=context.plan.slo.timeout_s + 1.0,
         zero_ns=context.run.info.zero_ns,
         ledger=str(context.run.work / f"{scenario}.arrow"),
         timeline=str(context.run.timeline.path),
     )
 
 
-def start(context: Context, spec: LoadSpec, file: str) -> RunningScenario:
-    """Start one scenario; it is in `context.loads` from now on, so that its ledger is completed whatever happens."""
+def start(context: Context, spec: LoadSpec, file: str) -> Scenario:
+    """Start one scenario by the Locust file of that name."""
     context.loads.append((spec, Path(spec.ledger)))
-    return start_scenario(spec, SCENARIO_FOLDER / file, context.run.work)
+    return start_scenario(spec, context.run.work, tethered=tethered, file=SCENARIOS / file)
 
 
-def duration_s(spec: LoadSpec) -> float:
-    """Length of the schedule."""
-    return sum(phase.duration_s for phase in spec.phases)
+def wait_started(context: Context, running: Scenario) -> None:
+    """Wait until the schedule of a scenario has begun. Raises CollectError."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while ("scenario_started", running.spec.scenario) not in _events(context):
+        if running.process.poll() is not None or time.monotonic() > deadline:
+            finish(running, limit_s=0.1)
+            raise CollectError(f"{running.spec.scenario} ended before its load began; see {running.log.name}")
+        time.sleep(POLL_S)
 
 
-def finish(running: RunningScenario, spec: LoadSpec) -> None:
+def finish(running: Scenario, limit_s: float | None = None) -> None:
     """Wait for the end of a scenario: its schedule, its drain, and no longer. Raises CollectError."""
     try:
-        running.wait(duration_s(spec) + spec.timeout_s + START_LIMIT_S)
-    except LoadError as error:
+        running.wait(limit_s)
+    except ScenarioError as error:
         raise CollectError(str(error)) from error
+    finally:
+        running.stop()
+
+
+def _events(context: Context) -> Iterator[tuple[str, str]]:
+    path = context.run.timeline.path
+    for line in path.read_text().splitlines() if path.exists() else ():
+        event = json.loads(line)
+        yield event["event"], event["subject"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pandas as pd
 
-from harness.collectors import Collector, CollectError, Context
+from harness.collectors import CollectError, Collector, Context
 from harness.fleet.edge import EdgeAdmin
 from harness.model import Evidence
 
@@ -34,7 +34,9 @@ def watch(context: Context) -> Iterator[None]:
     counters: list[dict[str, Any]] = []
     context.samples["edge"] = (hosts, counters)
     stop = threading.Event()
-    thread = threading.Thread(target=_sample_until, args=(stop, context, hosts, counters), name="edge-sampler", daemon=True)
+    thread = threading.Thread(
+        target=_sample_until, args=(stop, context, hosts, counters), name="edge-sampler", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -46,15 +48,14 @@ def watch(context: Context) -> Iterator[None]:
 def _sample_until(
     stop: threading.Event, context: Context, hosts: list[dict[str, Any]], counters: list[dict[str, Any]]
 ) -> None:
-    admin = EdgeAdmin(context.require_fleet().admin)
-    while not stop.wait(INTERVAL_S):
-        with contextlib.suppress(httpx.HTTPError):  # a missed reading is a gap in the table, which the judge sees
-            readings = admin.hosts()
-            t_ns = context.run.timeline.now_ns()
-            hosts += [{"t_ns": t_ns} | {name: getattr(item, name) for name in HOST_COLUMNS} for item in readings]
-            per_cluster = admin.counters()
-            t_ns = context.run.timeline.now_ns()
-            counters += [{"t_ns": t_ns, "cluster": cluster, **values} for cluster, values in per_cluster.items()]
+    now_ns = context.run.timeline.now_ns
+    with EdgeAdmin(context.require_fleet().admin) as admin:
+        while not stop.wait(INTERVAL_S):
+            with contextlib.suppress(httpx.HTTPError):  # a missed reading is a gap in the table, which the judge sees
+                readings, t_ns = admin.hosts(), now_ns()
+                hosts += [{"t_ns": t_ns} | {name: getattr(item, name) for name in HOST_COLUMNS} for item in readings]
+                per_cluster, t_ns = admin.counters(), now_ns()
+                counters += [{"t_ns": t_ns, "cluster": cluster, **values} for cluster, values in per_cluster.items()]
 
 
 def collect(context: Context) -> tuple[Evidence, ...]:

@@ -6,12 +6,9 @@ failure, and shows as such.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import pandas as pd
 
-from harness.collectors import Collector, CollectError, Context
+from harness.collectors import CollectError, Collector, Context
 from harness.load.ledger import complete
 from harness.model import Evidence
 
@@ -24,7 +21,7 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     for spec, stream in context.loads:
         table, summary = complete(spec, stream)
         tables.append(table)
-        scenarios[spec.scenario] = _facts(summary) | {"error": context.load_errors.get(spec.scenario, "")}
+        scenarios[spec.scenario] = summary | {"error": context.load_errors.get(spec.scenario, "")}
     requests = pd.concat(tables, ignore_index=True)
     for column in ("scenario", "phase", "zone", "model_version"):
         requests[column] = requests[column].astype("category")
@@ -32,10 +29,6 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     subject = context.run.info.subject
     facts = {"scenarios": scenarios, "requests": context.samples.get("requests", "")}
     return (Evidence(id="ledger", collector="ledger", subject=subject, facts=facts, tables={"requests": requests}),)
-
-
-def _facts(summary: Any) -> dict[str, Any]:
-    return dataclasses.asdict(summary) if dataclasses.is_dataclass(summary) else dict(summary)  # type: ignore[arg-type]
 
 
 COLLECTORS = (Collector(ids=("ledger",), order=90, collect=collect, phase="after"),)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import psutil
 
-from harness.collectors import Collector, CollectError, Context
+from harness.collectors import CollectError, Collector, Context
 from harness.model import Evidence
 
 if TYPE_CHECKING:

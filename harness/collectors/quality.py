@@ -14,8 +14,10 @@ import pandas as pd
 from harness.artifact import load_artifact
 from harness.collectors import Collector, Context
 from harness.model import Evidence
-from reference_service.protocol.client import infer_method, infer_request, output_values
 from reference_service.protocol.headers import MODEL_VERSION
+from reference_service.protocol.messages import MODEL_INFER, infer_request, output_array
+from reference_service.protocol.open_inference_pb2 import ModelInferRequest, ModelInferResponse
+from reference_service.protocol.tensors import TensorError
 
 CALL_TIMEOUT_S = 5.0
 
@@ -25,11 +27,14 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     target = context.plan.target
     artifact = load_artifact(context.loaded.resolve(target.registry), target.model, target.version)
     context.progress.step("Quality: the golden answers through the running service", len(artifact.inputs) / 300)
-    name = str(artifact.manifest["inputs"][0]["name"])
+    names = (str(artifact.manifest["inputs"][0]["name"]), str(artifact.manifest["outputs"][0]["name"]))
     with grpc.insecure_channel(context.address) as channel:
-        call = channel.unary_unary(infer_method(), request_serializer=None, response_deserializer=None)
-        requests = (infer_request(target.model, name, row, version="") for row in artifact.inputs)
-        answers = [_ask(call, request) for request in requests]
+        call = channel.unary_unary(
+            MODEL_INFER,
+            request_serializer=ModelInferRequest.SerializeToString,
+            response_deserializer=ModelInferResponse.FromString,
+        )
+        answers = [_ask(call, infer_request(target.model, names[0], row), names[1]) for row in artifact.inputs]
     table = pd.DataFrame(
         {
             "row": np.arange(len(answers)),
@@ -44,14 +49,17 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     return (Evidence(id="quality", collector="quality", subject=subject, facts=facts, tables={"answers": table}),)
 
 
-def _ask(call: grpc.UnaryUnaryMultiCallable[bytes, bytes], request: bytes) -> tuple[float, str]:
-    """(first output, version that answered); NaN and "" when the service gave no answer."""
+def _ask(
+    call: grpc.UnaryUnaryMultiCallable[ModelInferRequest, ModelInferResponse], request: ModelInferRequest, output: str
+) -> tuple[float, str]:
+    """(first value of the output, version that answered); NaN and "" when the service gave no such answer."""
     try:
         response, state = call.with_call(request, timeout=CALL_TIMEOUT_S)
-    except grpc.RpcError:
+        value = float(output_array(response, output).reshape(-1)[0])
+    except (grpc.RpcError, KeyError, TensorError):
         return math.nan, ""
     metadata = {str(key): str(value) for key, value in state.initial_metadata() or ()}
-    return float(output_values(response)[0]), metadata.get(MODEL_VERSION, "")
+    return value, metadata.get(MODEL_VERSION, "")
 
 
 COLLECTORS = (Collector(ids=("quality",), order=20, collect=collect, needs_control=True),)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.collectors import Collector, CollectError, Context
-from harness.collectors.driving import duration_s, finish, load_spec, start
+from harness.collectors import CollectError, Collector, Context
+from harness.collectors.driving import finish, load_spec, start
 from harness.load.spec import Phase
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     for scenario, phases in _scenarios(context).items():
         spec = load_spec(context, scenario, phases)
         rates = f"{min(phase.rate_rps for phase in phases):.0f}-{max(phase.rate_rps for phase in phases):.0f}"
-        context.progress.step(f"Load: {scenario}, {rates} requests a second", duration_s(spec) + 2)
+        context.progress.step(f"Load: {scenario}, {rates} requests a second", spec.duration_s + 2)
         try:
-            finish(start(context, spec, f"{scenario}.py"), spec)
+            finish(start(context, spec, f"{scenario}.py"))
         except CollectError as error:
             context.load_errors[scenario] = str(error)
     return ()

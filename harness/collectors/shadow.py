@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.artifact import load_artifact
-from harness.collectors import Collector, CollectError, Context
-from harness.collectors.driving import duration_s, finish, load_spec, start
+from harness.collectors import CollectError, Collector, Context
+from harness.collectors.driving import finish, load_spec, start
 from harness.load.spec import Phase
 from harness.model import Evidence
 
@@ -32,10 +32,10 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         raise CollectError("the Plan names no candidate version; set target.candidate")
     launch = context.plan.traffic.launch_rps
     spec = load_spec(context, "shadow", (Phase("hold", launch, context.profile.shadow_s),))
-    context.progress.step("Shadow: the candidate answers a copy of the traffic", duration_s(spec) + 3)
+    context.progress.step("Shadow: the candidate answers a copy of the traffic", spec.duration_s + 3)
     fleet.client.route(to="primary", mirror=True)
     try:
-        finish(start(context, spec, "sustained.py"), spec)
+        finish(start(context, spec, "sustained.py"))
     finally:
         fleet.client.route(to="primary", mirror=False)
     status = fleet.client.status()

@@ -9,7 +9,7 @@ import json
 
 import pandas as pd
 
-from harness.collectors import Collector, CollectError, Context
+from harness.collectors import CollectError, Collector, Context
 from harness.model import Evidence
 
 

@@ -1,0 +1,1 @@
+"""Tests of real processes: fleets, loads and whole runs."""

@@ -1,0 +1,32 @@
+"""`gonogo run` with every part as short as it can be: for tests of what a run starts and stops, not of verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+from harness import profiles
+from harness.cli import run_cli
+
+SHORT = dataclasses.replace(
+    profiles.PROFILES["quick"],
+    baseline_s=0.3,
+    warmup_s=0.5,
+    sustained_s=3,
+    shadow_s=1,
+    spike_before_s=0.5,
+    spike_peak_s=1,
+    spike_after_s=0.5,
+    ramp_steps=2,
+    ramp_step_s=1,
+    fault_before_s=0.5,
+    fault_hold_s=2,
+    fault_after_s=6,
+    switch_before_s=0.5,
+    switch_hold_s=1,
+    switch_after_s=1,
+)
+
+if __name__ == "__main__":
+    profiles.PROFILES["quick"] = SHORT
+    sys.exit(run_cli(sys.argv[1:]))
