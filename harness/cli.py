@@ -20,6 +20,7 @@ import click
 from rich.console import Console
 
 from harness import doctor as machine
+from harness.answers import finding_line, fleet_text, verdict_facts
 from harness.artifact import ArtifactError
 from harness.fleet import commands as fleet_commands
 from harness.fleet.client import FleetError
@@ -31,7 +32,6 @@ from harness.store import RunError, find_run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.model import Verdict
 
 EXIT_USAGE = 2
 EXIT_BUG = 70
@@ -126,7 +126,7 @@ def check(plan: Path, *, as_json: bool) -> None:
 def doctor(*, as_json: bool) -> NoReturn:
     """Say what this machine lacks to run gonogo; exit 1 when something required is missing."""
     findings = machine.examine()
-    lines = [_finding_line(item) for item in findings]
+    lines = [finding_line(item) for item in findings]
     _say([asdict(item) for item in findings], "\n".join(lines), as_json=as_json)
     sys.exit(0 if all(item.ok or not item.required for item in findings) else 1)
 
@@ -144,7 +144,7 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
     from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
 
     status = fleet_commands.fleet_up(fleet_spec(_load(plan), fleet_commands.control_socket().parent))
-    _say(status, _fleet_text(status), as_json=as_json)
+    _say(status, fleet_text(status), as_json=as_json)
 
 
 @fleet.command("status")
@@ -152,7 +152,7 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
 def fleet_status(*, as_json: bool) -> None:
     """Show the zones that are up."""
     status = fleet_commands.fleet_status()
-    _say(status, _fleet_text(status), as_json=as_json)
+    _say(status, fleet_text(status), as_json=as_json)
 
 
 @fleet.command("down")
@@ -216,7 +216,7 @@ def _judge_and_report(folder: Path, *, as_json: bool) -> int:
     verdict = judge_run(folder)
     page = render_run(folder)
     text = "\n".join([*summary_lines(verdict), "", f"report: {_relative(page)}"])
-    _say(_verdict_facts(verdict, page), text, as_json=as_json)
+    _say(verdict_facts(verdict, page), text, as_json=as_json)
     return verdict.exit_code
 
 
@@ -226,32 +226,6 @@ def _load(plan: Path) -> LoadedPlan:
     loaded = load_plan(plan)
     check_plan(loaded)
     return loaded
-
-
-def _verdict_facts(verdict: Verdict, page: Path) -> dict[str, Any]:
-    gates = {result.gate: {"outcome": result.outcome.value, "reason": result.reason} for result in verdict.results}
-    return {
-        "decision": verdict.decision.value,
-        "stage": verdict.stage.value,
-        "headline": verdict.headline,
-        "exit_code": verdict.exit_code,
-        "report": str(page),
-        "gates": gates,
-    }
-
-
-def _finding_line(item: machine.Finding) -> str:
-    mark = "ok     " if item.ok else ("MISSING" if item.required else "absent ")
-    return f"{mark}  {item.name:<14} {item.found}" + ("" if item.ok else f"\n         → {item.advice}")
-
-
-def _fleet_text(status: dict[str, Any]) -> str:
-    groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
-    lines = [f"edge       {status['address']}   traffic to the {status['route']['to']}"]
-    lines += [
-        f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
-    ]
-    return "\n".join(lines)
 
 
 def _say(document: Any, text: str, *, as_json: bool) -> None:

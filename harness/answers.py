@@ -1,0 +1,43 @@
+"""What the command line answers, as text for people and as documents for programs.
+
+Rule: pure strings and plain data; `harness.cli` prints them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.doctor import Finding
+    from harness.model import Verdict
+
+
+def verdict_facts(verdict: Verdict, page: Path) -> dict[str, Any]:
+    """The verdict as a program wants it."""
+    gates = {result.gate: {"outcome": result.outcome.value, "reason": result.reason} for result in verdict.results}
+    return {
+        "decision": verdict.decision.value,
+        "stage": verdict.stage.value,
+        "headline": verdict.headline,
+        "exit_code": verdict.exit_code,
+        "report": str(page),
+        "gates": gates,
+    }
+
+
+def finding_line(item: Finding) -> str:
+    """One finding of the doctor, with what to do."""
+    mark = "ok     " if item.ok else ("MISSING" if item.required else "absent ")
+    return f"{mark}  {item.name:<14} {item.found}" + ("" if item.ok else f"\n         → {item.advice}")
+
+
+def fleet_text(status: dict[str, Any]) -> str:
+    """The edge and every group of a fleet, one a line."""
+    groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
+    lines = [f"edge       {status['address']}   traffic to the {status['route']['to']}"]
+    lines += [
+        f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,32 @@
+"""Own and foreign CPU time are told apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from harness.collectors.machine import CpuSampler
+
+SPIN = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+
+
+def test_what_a_child_burns_is_own_even_after_it_ended() -> None:
+    sampler = CpuSampler()
+    began = time.monotonic()
+    child = subprocess.Popen([sys.executable, "-c", SPIN.format(seconds=1.0)])
+    own = []
+    while child.poll() is None:
+        last = time.monotonic()
+        time.sleep(0.2)
+        own.append(sampler.sample(time.monotonic() - last)[1] * (time.monotonic() - last))
+    assert sum(own) > 0.5 * (time.monotonic() - began) - 0.4
+
+
+def test_what_others_burn_is_busy_but_not_own() -> None:
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SPIN.format(seconds=2.0)!r}])"
+    subprocess.run([sys.executable, "-c", program], check=True)  # its child is now an orphan: not ours any more
+    sampler = CpuSampler()
+    time.sleep(1.0)
+    busy, own = sampler.sample(1.0)
+    assert busy - own > 0.4
