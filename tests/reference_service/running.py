@@ -1,0 +1,133 @@
+"""The service as tests meet it: in this process on a thread of its own, or as the real command in a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reference_service.contract import Contract
+from reference_service.health import Health
+from reference_service.server import drain, load_engine, start
+from reference_service.servicer import InferenceServicer
+from reference_service.telemetry import PredictionLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reference_service.registry import ModelVersion
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 20
+
+
+def wait_for(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
+    """Return once `condition` holds; fail the test if it never does."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit_s} s"
+        time.sleep(0.005)
+
+
+@dataclass
+class InProcess:
+    """A serving event loop on a thread; `address` is where it answers."""
+
+    address: str
+    loop: asyncio.AbstractEventLoop
+    server: Any
+    servicer: InferenceServicer
+    health: Health
+
+    def drain(self, notice_s: float, limit_s: float) -> Any:
+        """Begin to drain; the result is a future of the thread's loop."""
+        return asyncio.run_coroutine_threadsafe(
+            drain(self.server, self.servicer, self.health, notice_s=notice_s, limit_s=limit_s), self.loop
+        )
+
+
+@contextlib.contextmanager
+def in_process(
+    version: ModelVersion,
+    *,
+    servicer_type: type[InferenceServicer] = InferenceServicer,
+    engine: Any = None,
+    predictions: PredictionLog | None = None,
+) -> Iterator[InProcess]:
+    """Serve `version` from this process."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    servicer = servicer_type(
+        Contract.of(version.manifest),
+        engine or load_engine(version, 1),
+        predictions or PredictionLog(None, version.version, "zone-t"),
+        "zone-t",
+    )
+
+    async def begin() -> InProcess:
+        health = Health()
+        server, address = await start(servicer, health, "127.0.0.1:0")
+        return InProcess(address, loop, server, servicer, health)
+
+    running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)
+    try:
+        yield running
+    finally:
+        running.drain(0, 0).result(LIMIT_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(LIMIT_S)
+        loop.close()
+
+
+@dataclass
+class Process:
+    """`reference-service serve` in a process of its own; `events` are the lines of its log."""
+
+    popen: subprocess.Popen[str]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    _arriving: queue.Queue[dict[str, Any] | None] = field(default_factory=queue.Queue)
+
+    def read_log(self) -> None:
+        """Parse stderr until it ends; runs on a thread, so that a full pipe never stops the service."""
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            self._arriving.put(json.loads(line))
+        self._arriving.put(None)
+
+    def await_event(self, name: str) -> dict[str, Any]:
+        """The next event of that name; the test fails if the log ends or nothing comes for long."""
+        while event := self._arriving.get(timeout=LIMIT_S):
+            self.events.append(event)
+            if event["event"] == name:
+                return event
+        raise AssertionError(f"no event {name!r} in {self.events}, exit code {self.popen.wait(LIMIT_S)}")
+
+
+def serve_command(registry: Path, model: str, *options: str, version: str = "1") -> list[str]:
+    command = [sys.executable, "-m", "reference_service.cli", "serve", "--registry", str(registry)]
+    return [*command, "--model", model, "--version", version, "--listen", "127.0.0.1:0", "--zone", "zone-t", *options]
+
+
+@contextlib.contextmanager
+def in_own_process(registry: Path, model: str, *options: str, version: str = "1") -> Iterator[Process]:
+    """Run the real command until the block ends; it is not ready yet when the block begins."""
+    command = serve_command(registry, model, *options, version=version)
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as popen:
+        process = Process(popen)
+        reader = threading.Thread(target=process.read_log)
+        reader.start()
+        try:
+            yield process
+        finally:
+            popen.kill()
+            popen.wait(LIMIT_S)
+            reader.join(LIMIT_S)
