@@ -1,0 +1,63 @@
+"""The options of a scenario run by hand make the specification that its help promises."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.load.options import Option, add_options, spec_from_options
+from harness.load.spec import MODEL_INFER, Phase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PHASES = (Phase("hold", 10.0, 1.0),)
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_options(parser, (Option("--rate", 200.0, "requests per second"),))
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "http://127.0.0.1:9000", "grpc://127.0.0.1:9000/"])
+def test_defaults_are_a_whole_specification(tmp_path: Path, host: str) -> None:
+    options = parsed("--requests", str(tmp_path / "pool"))
+    spec = spec_from_options("spike", PHASES, host, options)
+    assert (spec.target, spec.method, spec.arrivals, spec.phases) == ("127.0.0.1:9000", MODEL_INFER, "poisson", PHASES)
+    assert options.rate == 200.0
+
+
+def test_every_option_reaches_the_specification(tmp_path: Path) -> None:
+    spec = spec_from_options(
+        "spike",
+        PHASES,
+        "h:1",
+        parsed(
+            *(
+                "--arrivals",
+                "constant",
+                "--seed",
+                "7",
+                "--timeout",
+                "0.5",
+                "--connections",
+                "3",
+                "--in-flight-max",
+                "9",
+            ),
+            *("--late-limit", "0.1", "--drain", "1.5", "--method", "/a.B/C", "--requests", "p"),
+            *("--ledger", str(tmp_path / "l.arrow")),
+        ),
+    )
+    assert (spec.arrivals, spec.seed, spec.timeout_s, spec.connections) == ("constant", 7, 0.5, 3)
+    assert (spec.in_flight_max, spec.late_limit_s, spec.drain_s) == (9, 0.1, 1.5)
+    assert (spec.method, spec.requests, spec.ledger) == ("/a.B/C", "p", str(tmp_path / "l.arrow"))
+
+
+def test_help_names_each_default() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, (Option("--rate", 200.0, "requests per second"),))
+    assert "requests per second (default: 200.0)" in " ".join(parser.format_help().split())

@@ -1,0 +1,1 @@
+"""Tests of the scenario files, each run as its users run it."""
