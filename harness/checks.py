@@ -1,0 +1,100 @@
+"""Builds checks: the comparisons that gates are made of, with their reasons in plain words.
+
+Rule: pure. A gate decides what to compare; how a comparison is judged and told is decided here, once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.model import Case, Check, Outcome
+from harness.slices import Requests, block_counts
+from harness.stats import Counts, Reals, Ruling, judge_proportion, quantile, quantile_interval
+from harness.validity import BLAME, LATENCY_BUDGET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+P99 = 1 - LATENCY_BUDGET
+
+
+def unknown(name: str, reason: str) -> Check:
+    """A check that could not be made."""
+    return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason)
+
+
+def blame_generator(name: str, objections: Sequence[str]) -> tuple[Check, ...]:
+    """One UNKNOWN naming what the generator did wrong."""
+    return (unknown(name, f"{BLAME}: {'; '.join(objections)}"),)
+
+
+def latency(name: str, rows: Requests, limit_ms: float, confidence: float) -> Check:
+    """p99 of response time against its limit; a request without a good answer is over any limit."""
+    served = rows.served()
+    times_ms = served.response_ms()
+    return latency_of(name, times_ms, block_counts(served, times_ms > limit_ms), limit_ms, confidence)
+
+
+def latency_of(name: str, times_ms: Reals, blocks: tuple[Counts, Counts], limit_ms: float, confidence: float) -> Check:
+    """p99 of `times_ms` against its limit, judged on the counts over the limit in `blocks`."""
+    ruling = judge_proportion(*blocks, LATENCY_BUDGET, confidence)
+    times_ms = np.sort(times_ms)
+    p99_ms = quantile(times_ms, P99) if len(times_ms) else math.inf
+    words = f"{_share(ruling.ratio)} of {ruling.n:,} took longer than {limit_ms:g} ms or got no good answer"
+    if ruling.outcome is Outcome.PASS:
+        words = f"99 % of {ruling.n:,} were answered within {p99_ms:.1f} ms; {limit_ms:g} ms allowed"
+    return Check(
+        name=name,
+        outcome=ruling.outcome,
+        reason=words + shortage(ruling),
+        observed=p99_ms if math.isfinite(p99_ms) else None,
+        limit=limit_ms,
+        unit="ms",
+        interval=quantile_interval(times_ms, P99, confidence, ruling.design_effect),
+        n=ruling.n,
+    )
+
+
+def proportion(name: str, blocks: tuple[Counts, Counts], ratio_max: float, confidence: float, *, what: str) -> Check:
+    """The share of bad ones against the share allowed; `what` says what a bad one is, as in "requests failed"."""
+    ruling = judge_proportion(*blocks, ratio_max, confidence)
+    return Check(
+        name=name,
+        outcome=ruling.outcome,
+        reason=f"{ruling.over:,} of {ruling.n:,} {what}; {_share(ratio_max)} allowed" + shortage(ruling),
+        observed=ruling.ratio if ruling.n else None,
+        limit=ratio_max,
+        unit="ratio",
+        interval=(ruling.lower, ruling.upper),
+        n=ruling.n,
+    )
+
+
+def limited(name: str, observed: float, limit: float, unit: str, *, reason: str, n: int | None = None) -> Check:
+    """A plain comparison: at most the limit passes, more fails. NaN fails."""
+    outcome = Outcome.PASS if observed <= limit else Outcome.FAIL
+    value = float(observed) if math.isfinite(observed) else None
+    return Check(name=name, outcome=outcome, reason=reason, observed=value, limit=float(limit), unit=unit, n=n)
+
+
+def shortage(ruling: Ruling) -> str:
+    """What an UNKNOWN lacks, to be added to its reason."""
+    if ruling.outcome is not Outcome.UNKNOWN:
+        return ""
+    return f": too few to be sure; at least {ruling.needed:,} more are needed, none of them bad"
+
+
+def experiment_limit(case: Case, name: str, key: str) -> float:
+    """A limit of the Plan's experiment `name`; raises ValueError when the Plan sets none."""
+    experiment = case.plan.experiments.get(name)
+    limit = None if experiment is None else getattr(experiment, key)
+    if limit is None:
+        raise ValueError(f"the Plan sets no experiments.{name}.{key}")
+    return float(limit)
+
+
+def _share(ratio: float) -> str:
+    return f"{100 * ratio:.3g} %"

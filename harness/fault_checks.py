@@ -1,0 +1,103 @@
+"""Builds the checks on what a fault or a switch of versions did to users.
+
+Rule: pure. What was measured is in `recovery`; here it meets the Plan's limits, three-valued and in plain words.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.checks import experiment_limit, limited, unknown
+from harness.model import Case, Check, Outcome
+from harness.recovery import detection, lost, switch_s, ttr_s, zone_share
+from harness.slices import SECOND_NS, SETTLE_S, Requests
+
+RETURN_DELAY_S = 1.0
+"""The edge finds a zone healthy by its next checks; from this long after its proven return it must have traffic."""
+RETURN_ROWS_MIN = 20
+RETURN_SHARE_MIN = 0.5
+"""A zone that is back must get at least half of its fair share; connections made meanwhile may still favour others."""
+
+
+def after(rows: Requests, requested_ns: float, removed_ns: float) -> Requests:
+    """The rows due in a fault's window."""
+    end = removed_ns + SETTLE_S * SECOND_NS
+    return rows.where((rows.intended_ns >= requested_ns) & (rows.intended_ns <= end))
+
+
+def kept(name: str, rows: Requests, lost_max: float, when: str) -> Check:
+    """LOST, judged on its upper end; the interval runs from certainly lost to possibly lost."""
+    found = lost(rows)
+    if not found.n:
+        return unknown(name, f"no requests were due {when}")
+    upper = found.definite + found.indeterminate
+    words = f"{found.definite} to {upper} of {found.n:,} requests lost {when}; {lost_max:g} allowed"
+    return Check(
+        name=name,
+        outcome=Outcome.PASS if upper <= lost_max else Outcome.FAIL,
+        reason=words,
+        observed=upper,
+        limit=lost_max,
+        unit="requests",
+        interval=(found.definite, upper),
+        n=found.n,
+    )
+
+
+def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float]) -> Check:
+    """TTD against its limit."""
+    limit_s = experiment_limit(case, "zone_crash", "ttd_s_max")
+    found = detection(case.evidence["edge"], rows, zone, fault_ns, case.plan.slo.timeout_s)
+    if found.blind:
+        return unknown("ttd", found.blind)
+    if found.ttd_s is None:
+        reason = f"the edge went on sending to {zone} while it was dead"
+        return Check(name="ttd", outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")
+    reason = f"the edge stopped sending to {zone} after {found.ttd_s:.2f} s; {limit_s:g} s allowed"
+    return limited("ttd", found.ttd_s, limit_s, "s", reason=reason)
+
+
+def recovered(case: Case, rows: Requests, requested_ns: float) -> Check:
+    """TTR against its limit; UNKNOWN when the load ended too soon to tell."""
+    limit_s = experiment_limit(case, "zone_crash", "ttr_s_max")
+    found = ttr_s(rows, requested_ns, case.plan.slo)
+    if found is not None:
+        reason = f"the SLO was met again {found:.1f} s after the fault and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
+        return limited("ttr", found, limit_s, "s", reason=reason)
+    watched_s = (rows.intended_ns.max() - requested_ns) / SECOND_NS
+    if watched_s < limit_s + SETTLE_S:
+        return unknown("ttr", f"the load went on for only {watched_s:.1f} s after the fault")
+    reason = f"the SLO was not met again in the {watched_s:.0f} s of load after the fault"
+    return Check(name="ttr", outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")
+
+
+def returned(case: Case, rows: Requests, zone: str, removed_ns: float) -> Check:
+    """The zone has traffic again once it is back, read from the zone that answered."""
+    later = rows.where(rows.intended_ns >= removed_ns + RETURN_DELAY_S * SECOND_NS).served()
+    share = zone_share(later, zone)
+    if share is None or len(later) < RETURN_ROWS_MIN:
+        return unknown("return", f"only {len(later)} requests were due after {zone} was back")
+    fair = 1 / len(case.plan.target.zones)
+    return Check(
+        name="return",
+        outcome=Outcome.PASS if share >= RETURN_SHARE_MIN * fair else Outcome.FAIL,
+        reason=f"{zone} answered {share:.0%} of requests once it was back; its fair share is {fair:.0%}",
+        observed=share,
+        limit=RETURN_SHARE_MIN * fair,
+        comparison="≥",
+        unit="ratio",
+        n=len(later),
+    )
+
+
+def switched(name: str, case: Case, rows: Requests, span_ns: tuple[float, float], version: str) -> Check:
+    """Switch time against its limit; `span_ns` is from the replaced route to the end of what may show it."""
+    limit_s = experiment_limit(case, "rollback", "switch_s_max")
+    if not np.any((rows.intended_ns >= span_ns[0]) & (rows.intended_ns < span_ns[1])):
+        return unknown(name, f"no requests were due after the {name}")
+    found = switch_s(rows, *span_ns, version, case.plan.slo.timeout_s)
+    if found is None:
+        reason = f"{name}: version {version} never took over all traffic"
+        return Check(name=name, outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")
+    reason = f"{name}: version {version} alone answered after {found:.2f} s; {limit_s:g} s allowed"
+    return limited(name, found, limit_s, "s", reason=reason)

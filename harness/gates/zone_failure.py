@@ -1,0 +1,48 @@
+"""A whole zone dies under load: who notices, how soon, and what is lost."""
+
+from __future__ import annotations
+
+from harness.checks import blame_generator, experiment_limit, unknown
+from harness.fault_checks import after, detected, kept, recovered, returned
+from harness.journal import deviated, objections
+from harness.model import Case, Check, Gate, Outcome
+from harness.slices import events, fault_span, requests
+from harness.validity import objections as generator_objections
+
+
+def judge(case: Case) -> tuple[Check, ...]:
+    """The experiment is on record as done, the fault as in place and gone; then LOST, TTD, TTR and the return."""
+    experiment, timeline = case.evidence["zone_crash"], events(case.evidence["timeline"])
+    zone = str(experiment.facts["target_zone"])
+    if zone not in case.plan.target.zones:
+        raise ValueError(f"the experiment's zone {zone!r} is none of the Plan's")
+    if found := objections(experiment):
+        return (unknown("experiment", "; ".join(found)),)
+    fault_ns = fault_span(timeline, zone)
+    if isinstance(fault_ns, str):
+        return (unknown("experiment", fault_ns),)
+    if deviated(experiment):
+        reason = "the steady state was not there again after the fault"
+        return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
+    if found := generator_objections(case, "zone_crash"):
+        return blame_generator("lost", found)
+    rows, (requested, removed) = requests(case.evidence["ledger"]).of("zone_crash"), fault_ns
+    lost_max = experiment_limit(case, "zone_crash", "lost_max")
+    return (
+        kept("lost", after(rows, requested, removed), lost_max, "while the zone was down"),
+        detected(case, rows, zone, fault_ns),
+        recovered(case, rows, requested),
+        returned(case, rows, zone, removed),
+    )
+
+
+GATE = Gate(
+    id="zone_failure",
+    area="Testing",
+    title="Losing a zone goes unnoticed",
+    failure_title="Losing a zone is not survived as promised",
+    why="Zones do fail; whether users notice is decided before the launch, not on the day.",
+    advice="Look at the fault in the charts: late detection is the edge's settings, loss after it is missing capacity.",
+    requires=("ledger", "machine", "timeline", "edge", "zone_crash"),
+    judge=judge,
+)

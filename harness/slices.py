@@ -1,0 +1,185 @@
+"""Reads the ledger and the timeline for gates: slices by phase, zone, version and fault window.
+
+Rule: pure, and suspicious: a column that is missing, empty where it must not be, or impossible raises ValueError, which
+the judge turns into UNKNOWN. Slices are taken on `intended_ns`; response time is done − intended. Rows that the
+generator never sent in time (status −3) are the generator's: `served` leaves them out, and validity limits them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.model import Evidence, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.stats import Counts, Reals
+
+SECOND_NS = 1_000_000_000
+MS_NS = 1_000_000
+BLOCKS_MIN = 20
+"""A phase shorter than this many seconds is cut into this many blocks instead of seconds (DESIGN §5.5)."""
+SETTLE_S = 5.0
+"""How long after a fault was removed its window ends: the time that recovery must also last (DESIGN §2)."""
+
+Mask = NDArray[np.bool_]
+_NEVER_NULL = ("request_id", "scenario", "phase", "intended_ns", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Columns of the ledger, one element a request; `sent_ns` and `done_ns` are NaN where it never happened."""
+
+    request_id: NDArray[np.uint64]
+    scenario: NDArray[Any]
+    phase: NDArray[Any]
+    intended_ns: Reals
+    sent_ns: Reals
+    done_ns: Reals
+    status: NDArray[np.int64]
+    zone: NDArray[Any]
+    model_version: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def where(self, mask: Mask) -> Requests:
+        """The rows where `mask` holds."""
+        return Requests(*(getattr(self, item.name)[mask] for item in fields(self)))
+
+    def of(self, scenario: str, phase: str | None = None) -> Requests:
+        """The rows of a scenario, or of one phase of it."""
+        mask = self.scenario == scenario
+        return self.where(mask if phase is None else mask & (self.phase == phase))
+
+    def served(self) -> Requests:
+        """The rows that speak about the service: all but those the generator failed to send."""
+        return self.where(self.status != Status.GENERATOR_LATE)
+
+    def answered(self) -> Mask:
+        """Where a good answer came."""
+        return np.asarray((self.status == Status.OK) & np.isfinite(self.done_ns))
+
+    def response_ms(self) -> Reals:
+        """Response time; infinite where no good answer came."""
+        return np.where(self.answered(), (self.done_ns - self.intended_ns) / MS_NS, np.inf)
+
+    def phases(self) -> list[tuple[str, str]]:
+        """Every (scenario, phase) that has rows."""
+        pairs = pd.DataFrame({"scenario": self.scenario, "phase": self.phase}).drop_duplicates()
+        return sorted((str(scenario), str(phase)) for scenario, phase in pairs.itertuples(index=False))
+
+
+def requests(evidence: Evidence) -> Requests:
+    """The whole ledger, in order of intent; raises ValueError when it can't be one."""
+    table = evidence.tables["requests"]
+    for name in _NEVER_NULL:
+        if table[name].isna().any():
+            raise ValueError(f"the ledger's column {name} has empty cells")
+    columns = Requests(
+        request_id=table["request_id"].to_numpy(dtype=np.uint64),
+        scenario=_text(table["scenario"]),
+        phase=_text(table["phase"]),
+        intended_ns=_real(table["intended_ns"]),
+        sent_ns=_real(table["sent_ns"]),
+        done_ns=_real(table["done_ns"]),
+        status=table["status"].to_numpy(dtype=np.int64),
+        zone=_text(table["zone"]),
+        model_version=_text(table["model_version"]),
+    )
+    if len(np.unique(columns.request_id)) != len(columns):
+        raise ValueError("the ledger has two rows with one request_id")
+    if np.any(columns.done_ns < columns.intended_ns):
+        raise ValueError("the ledger has an answer from before its request was due")
+    order = np.argsort(columns.request_id, kind="stable")  # one order for equal content, whatever the rows' order was
+    columns = Requests(*(getattr(columns, item.name)[order] for item in fields(columns)))
+    return columns
+
+
+def block_counts(rows: Requests, bad: Mask) -> tuple[Counts, Counts]:
+    """Bad ones and requests in each block: 1 s, or a twentieth of a phase shorter than 20 s, on `intended_ns`."""
+    over, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for scenario, phase in rows.phases():
+        mask = (rows.scenario == scenario) & (rows.phase == phase)
+        blocks = _blocks(rows.intended_ns[mask])
+        sizes.append(np.bincount(blocks))
+        over.append(np.bincount(blocks[bad[mask]], minlength=len(sizes[-1])))
+    return np.concatenate(over), np.concatenate(sizes)
+
+
+def _blocks(intended_ns: Reals) -> NDArray[np.int64]:
+    start, span = float(intended_ns.min()), float(np.ptp(intended_ns))
+    if span >= BLOCKS_MIN * SECOND_NS:
+        return np.asarray((intended_ns - start) // SECOND_NS, dtype=np.int64)
+    width = max(span, 1.0) / BLOCKS_MIN
+    return np.asarray(np.minimum((intended_ns - start) // width, BLOCKS_MIN - 1), dtype=np.int64)
+
+
+def events(evidence: Evidence) -> pd.DataFrame:
+    """The timeline in order of time; raises ValueError when a stamp or a name is missing."""
+    table = evidence.tables["events"]
+    if table[["t_ns", "event", "subject"]].isna().any(axis=None):
+        raise ValueError("the timeline has an event without its time, name or subject")
+    columns: pd.DataFrame = table[["t_ns", "event", "subject"]]
+    return columns.sort_values(["t_ns", "event", "subject"], kind="stable")
+
+
+def first_event(table: pd.DataFrame, event: str, subject: str, after_ns: float = -np.inf) -> float | None:
+    """When `event` first happened to `subject`, at or after `after_ns`."""
+    found = table[(table["event"] == event) & (table["subject"] == subject) & (table["t_ns"] >= after_ns)]
+    return None if found.empty else float(found["t_ns"].iloc[0])
+
+
+def fault_windows(table: pd.DataFrame) -> list[tuple[float, float]]:
+    """Each fault, from its request to 5 s after its proven removal. Raises ValueError when the two don't pair up."""
+    windows: list[tuple[float, float]] = []
+    faults = table[table["event"].isin(["fault_requested", "fault_removed"])]
+    for subject, group in faults.groupby("subject", sort=True):
+        names, stamps = list(group["event"]), list(group["t_ns"])
+        if names != ["fault_requested", "fault_removed"] * (len(names) // 2):
+            raise ValueError(f"the faults of {subject} don't each have one request and one proven removal")
+        ends = (float(stamp) + SETTLE_S * SECOND_NS for stamp in stamps[1::2])
+        windows.extend(zip(map(float, stamps[::2]), ends, strict=True))
+    return sorted(windows)
+
+
+def fault_span(table: pd.DataFrame, zone: str) -> tuple[float, float] | str:
+    """When the fault of `zone` was requested and proven gone, or why that can't be told."""
+    requested = first_event(table, "fault_requested", zone)
+    if requested is None:
+        return "fault not requested: nothing on the timeline says when it began"
+    removed = first_event(table, "fault_removed", zone, requested)
+    if removed is None:
+        return "fault not removed: nothing proves that the zone serves again"
+    in_place = first_event(table, "fault_in_place", zone, requested)
+    if in_place is None or in_place > removed:
+        return "fault not in place: no independent reading saw the zone dead"
+    return requested, removed
+
+
+def outside(stamps_ns: Reals, windows: list[tuple[float, float]]) -> Mask:
+    """Where a stamp lies in none of the windows."""
+    mask = np.ones(len(stamps_ns), dtype=np.bool_)
+    for start, end in windows:
+        mask &= (stamps_ns < start) | (stamps_ns > end)
+    return mask
+
+
+def scenario_facts(evidence: Evidence, scenario: str) -> Mapping[str, Any]:
+    """What the ledger's document says of one scenario; raises KeyError when it ran none."""
+    facts: Mapping[str, Any] = evidence.facts["scenarios"][scenario]
+    return facts
+
+
+def _real(column: pd.Series[Any]) -> Reals:
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _text(column: pd.Series[Any]) -> NDArray[Any]:
+    return np.asarray(column.astype(object).where(column.notna(), ""), dtype=object)

@@ -1,0 +1,95 @@
+"""Tells a verdict in a few sentences: headline, weakest area, next action, and what the evidence can't show.
+
+Rule: pure; words a director reads, and nothing that the results don't say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.model import Outcome, Result, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.plan_types import Plan
+
+NO_LAUNCH_DECISION = "chaos, rollback and shadow were not judged: this is no launch decision"
+
+
+def headline(
+    stage: Stage, results: Sequence[Result], not_judged: Sequence[Mapping[str, str]], *, interrupted: bool
+) -> str:
+    """The decision, for which stage, why, and what was not judged."""
+    blocking = [result for result in results if result.blocks]
+    waived = sum(result.waiver is not None for result in results)
+    words = "NO-GO" if blocking or interrupted else "GO"
+    if words == "GO" and waived:
+        words += f" with {waived} waiver" + ("s" if waived > 1 else "")
+    parts = [f"{words} for stage {stage}: {_why(results, blocking, interrupted=interrupted)}"]
+    if stage is Stage.LOAD:
+        parts.append(NO_LAUNCH_DECISION)
+    elif not_judged:
+        parts.append("not judged: " + ", ".join(item["gate"] for item in not_judged))
+    return "; ".join(parts)
+
+
+def _why(results: Sequence[Result], blocking: Sequence[Result], *, interrupted: bool) -> str:
+    parts = ["the run was interrupted"] if interrupted else []
+    for outcome, verb in ((Outcome.FAIL, "failed"), (Outcome.UNKNOWN, "unknown")):
+        names = [result.gate for result in blocking if result.outcome is outcome]
+        if names:
+            parts.append(f"{verb}: {', '.join(names)}")
+    passed = sum(result.outcome is Outcome.PASS for result in results)
+    return ", ".join(parts) or f"{passed} of {len(results)} gates passed"
+
+
+def weakest_area(results: Sequence[Result]) -> str:
+    """The area of the worst blocking result, or else the one that used up most of a limit."""
+    for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+        for result in results:
+            if result.blocks and result.outcome is outcome:
+                return f"{result.area}: {result.title}"
+    rooms = [
+        (room, index, result)
+        for index, result in enumerate(results)
+        for check in result.checks
+        if result.outcome is Outcome.PASS and (room := check.headroom()) is not None
+    ]
+    if not rooms:
+        return "none stands out"
+    room, _, result = min(rooms)
+    return f"{result.area}: {result.title}, with {room:.0%} of its limit to spare"
+
+
+def next_action(results: Sequence[Result], *, interrupted: bool) -> str:
+    """One thing to do now."""
+    if interrupted:
+        return "Run again to the end: this run was interrupted."
+    for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+        for result in results:
+            if result.blocks and result.outcome is outcome:
+                lead = "Fix" if outcome is Outcome.FAIL else "Find out"
+                return f"{lead} first: {result.title} ({result.reason}). {result.advice}"
+    waived = [result for result in results if result.waiver is not None]
+    if waived:
+        return f"Launch, and settle what was waived: {', '.join(result.gate for result in waived)}."
+    return "Launch; watch first the area with the least to spare."
+
+
+def limits_of_evidence(plan: Plan, environment: Mapping[str, Any]) -> tuple[str, ...]:
+    """What this run can't show, from where it ran."""
+    limits = []
+    if plan.target.provider == "local":
+        limits.append(
+            f"Zones are {environment.get('zones', 'process groups on one machine')}: network between zones, "
+            "separate power and separate hardware were not tested."
+        )
+        limits.append("Load generator, edge and service share one machine: capacity is a lower bound.")
+    gpu = str(environment.get("gpu", "unknown"))
+    if gpu.startswith("none"):
+        limits.append("No GPU was used: TensorRT was not run.")
+    if gpu == "unknown":
+        limits.append("The environment was not recorded: on what this ran is unknown.")
+    limits.append("Traffic is synthetic and lasts minutes: wear over hours and real users' patterns were not tested.")
+    return tuple(limits)

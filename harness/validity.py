@@ -1,0 +1,142 @@
+"""Says whether the load generator did its part, so that what was measured is the service.
+
+Rule: pure. An objection here makes a latency, capacity or availability claim UNKNOWN, whichever way it pointed. A
+service that stalls and fills the cap (status −2, pacing good) raises no objection: that failure is its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.model import Case, Evidence, Status
+from harness.slices import MS_NS, Requests, requests, scenario_facts
+from harness.stats import quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.plan_types import Plan
+
+LAG_MS_MIN = 1.0
+"""Lag below this is never held against the generator: its event loop paces by polling, and grains are below 1 ms."""
+LAG_SHARE_MAX = 0.05
+"""Lag may take this share of the SLO, so that it can't decide what the service is judged for (DESIGN §5.4)."""
+UNSENT_SHARE_MAX = 0.1
+"""Rows the generator failed to send may take this share of the strictest error budget judged (DESIGN §5.4)."""
+FOREIGN_CORES_MAX = 0.25
+"""Other work on the machine, median over a scenario: an eighth of the smallest machine supported (2 cores), so that it
+can't take more than an eighth of the capacity away from what is measured."""
+COUNT_SIGMAS_MAX = 5
+"""A Poisson schedule strays further than this many standard deviations from its rate once in 1.7 million phases."""
+LATENCY_BUDGET = 0.01
+"""The error budget of a p99 limit: one request in a hundred may be over it."""
+
+BLAME = "the generator, not the service"
+
+
+def lag_limit_ms(plan: Plan, scenario: str) -> float:
+    """How late the generator may send at the 99th percentile, for the SLO in force in `scenario`."""
+    slo_ms = plan.slo.spike_latency_ms_p99 if scenario == "spike" else plan.slo.latency_ms_p99
+    return max(LAG_MS_MIN, LAG_SHARE_MAX * slo_ms)
+
+
+def promised_rps(plan: Plan) -> float:
+    """The greatest rate the service must carry; a ramp goes on beyond it, in search of the breaking point."""
+    return max(plan.traffic.spike_rps, plan.traffic.six_months_rps)
+
+
+def beyond_promise(case: Case) -> set[tuple[str, str]]:
+    """The ramp's phases above what is promised: they show capacity, and count neither as availability nor as pacing."""
+    scenarios = case.evidence["ledger"].facts["scenarios"]
+    steps = scenarios["ramp"]["phases"] if "ramp" in scenarios else ()
+    return {("ramp", str(step["name"])) for step in steps if step["rate_rps"] > promised_rps(case.plan)}
+
+
+def objections(
+    case: Case, scenario: str, phases: Sequence[str] | None = None, *, budget: float = LATENCY_BUDGET
+) -> tuple[str, ...]:
+    """Why the generator's work in `scenario` (or only in `phases` of it) can't carry a claim; empty when it can.
+
+    `budget` is the share of bad requests that the claim allows. Needs the evidence "ledger" and "machine".
+    """
+    ledger = case.evidence["ledger"]
+    rows = requests(ledger).of(scenario)
+    whole = _completeness(scenario_facts(ledger, scenario), rows)
+    judged = rows if phases is None else rows.where(np.isin(rows.phase.astype(str), list(phases)))
+    if not len(judged):
+        return (*whole, f"{scenario} has no requests to judge")
+    pacing = _pacing(case.plan, scenario, judged, budget)
+    return (*whole, *pacing, *_foreign_work(case.plan, case.evidence["machine"], judged))
+
+
+def _completeness(facts: Mapping[str, Any], rows: Requests) -> list[str]:
+    found = []
+    if facts["finished"] is not True:
+        found.append("the load did not run to its end")
+    if facts["workers_lost"] != 0:
+        found.append(f"{facts['workers_lost']} load workers were lost")
+    if facts["gaps"]:
+        found.append("the ledger has gaps")
+    if facts["scheduled"] != len(rows):
+        found.append(f"the ledger has {len(rows)} of {facts['scheduled']} scheduled requests")
+    return found + _unscheduled(facts["phases"], rows)
+
+
+def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests) -> list[str]:
+    """The schedule's phases against the rows: a step left out, or a rate never offered, is no evidence of it."""
+    if sorted(set(rows.phase.astype(str))) != sorted(str(phase["name"]) for phase in scheduled):
+        return ["the ledger's phases are not the schedule's"]
+    found = []
+    for phase in scheduled:
+        rates = (phase["rate_rps"], phase["rate_rps"] if phase["end_rate_rps"] is None else phase["end_rate_rps"])
+        due, n = sum(rates) / 2 * phase["duration_s"], int(np.sum(rows.phase == phase["name"]))
+        if not abs(n - due) <= COUNT_SIGMAS_MAX * math.sqrt(due) + 1:
+            found.append(f"{phase['name']} has {n} requests; its rate asks for about {due:.0f}")
+    return found
+
+
+def _pacing(plan: Plan, scenario: str, rows: Requests, budget: float) -> list[str]:
+    found = []
+    for name in sorted(set(rows.phase.astype(str))):
+        phase = rows.where(rows.phase == name)
+        limit_ms, lag_ms = lag_limit_ms(plan, scenario), lag_ms_p99(phase)
+        if lag_ms is not None and lag_ms > limit_ms:
+            found.append(f"{scenario}/{name} was sent {lag_ms:.1f} ms late at p99 ({limit_ms:g} ms allowed)")
+        unsent = int(np.sum(phase.status == Status.GENERATOR_LATE))
+        if unsent > UNSENT_SHARE_MAX * budget * len(phase):
+            found.append(f"{unsent} requests of {scenario}/{name} were never sent")
+    return found
+
+
+def lag_ms_p99(rows: Requests) -> float | None:
+    """99th percentile of sent − intended over the rows sent; None when none was."""
+    lag = np.sort((rows.sent_ns - rows.intended_ns)[np.isfinite(rows.sent_ns)]) / MS_NS
+    return quantile(lag, 0.99) if len(lag) else None
+
+
+def _foreign_work(plan: Plan, machine: Evidence, rows: Requests) -> list[str]:
+    if _shares_machine_unseen(plan):
+        return []
+    cores = foreign_cores(machine, rows)
+    if cores is None:
+        return ["the machine's load was not measured meanwhile"]
+    if not cores <= FOREIGN_CORES_MAX:
+        return [f"the machine was busy with other work ({cores:.2f} cores; {FOREIGN_CORES_MAX:g} allowed)"]
+    return []
+
+
+def foreign_cores(machine: Evidence, rows: Requests) -> float | None:
+    """Median of the cores busy with what is not this run, while `rows` were due; None without a sample."""
+    table = machine.tables["cpu"]
+    span = table[table["t_ns"].between(rows.intended_ns.min(), rows.intended_ns.max())]
+    foreign = (span["busy_cores"] - span["own_cores"]).to_numpy(dtype=np.float64)
+    return float(np.median(foreign)) if len(foreign) else None
+
+
+def _shares_machine_unseen(plan: Plan) -> bool:
+    """An attached service on this machine works outside the run's processes: its own work would look foreign."""
+    host = plan.target.address.rpartition(":")[0]
+    return plan.target.provider == "attached" and host in {"127.0.0.1", "localhost", "[::1]"}
