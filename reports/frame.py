@@ -1,0 +1,102 @@
+"""What the charts over the run share: the axis of time, the named scenarios and phases, the shaded faults.
+
+Rule: pure; places only, in units of the drawing. Colours, strokes and words of the page are the templates' and the style's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.numbers import number
+from reports.scales import Scale
+from reports.series import Series
+from reports.wording import fault_words, scenario_words
+
+WIDTH = 960
+LEFT, RIGHT = 62, 950
+_LETTER_WIDTH = 6.8
+_LABEL_GAP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the axis of time: where it lies, its label and the label's place and row, and the full story."""
+
+    left: float
+    width: float
+    label: str
+    middle: float
+    row: int
+    story: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A short horizontal line: a limit or an offered rate during one stretch."""
+
+    left: float
+    right: float
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The axis of time with all that happened on it."""
+
+    x: Scale
+    scenarios: tuple[Stretch, ...]
+    phases: tuple[Stretch, ...]
+    faults: tuple[Stretch, ...]
+
+
+def frame(series: Series) -> Frame:
+    """The frame of a run that has at least one bin."""
+    x = Scale(low=min(0.0, series.t_s[0]), high=series.end_s, start=LEFT, end=RIGHT)
+    return Frame(x=x, scenarios=_scenarios(series, x), phases=_phases(series, x), faults=_faults(series, x))
+
+
+def _scenarios(series: Series, x: Scale) -> tuple[Stretch, ...]:
+    parts = [
+        (start_s, end_s, scenario_words(name), f"{scenario_words(name)}, {_from_to(start_s, end_s)}")
+        for name, (start_s, end_s) in series.scenarios().items()
+    ]
+    return _staggered(parts, x)
+
+
+def _phases(series: Series, x: Scale) -> tuple[Stretch, ...]:
+    parts = [
+        (phase.start_s, phase.end_s, "", f"{phase.scenario}/{phase.name}: {_offer(phase.rate_rps)}")
+        for phase in series.phases
+    ]
+    return _staggered(parts, x)
+
+
+def _faults(series: Series, x: Scale) -> tuple[Stretch, ...]:
+    parts = []
+    for fault in series.faults:
+        label = fault_words(fault.kind, fault.subject)
+        parts.append((fault.start_s, fault.end_s, label, f"{label}, {_from_to(fault.start_s, fault.end_s)}"))
+    return _staggered(parts, x)
+
+
+def _offer(rate_rps: float) -> str:
+    return f"{number(rate_rps)} requests a second offered"
+
+
+def _from_to(start_s: float, end_s: float) -> str:
+    return f"from {number(round(start_s, 1))} s to {number(round(end_s, 1))} s"
+
+
+def _staggered(parts: list[tuple[float, float, str, str]], x: Scale) -> tuple[Stretch, ...]:
+    """Places the stretches; a label that would touch the one before it in its row goes to the other row."""
+    free_from = [float("-inf"), float("-inf")]
+    placed = []
+    for start_s, end_s, label, story in parts:
+        left, right = x.place(start_s), x.place(end_s)
+        half = len(label) * _LETTER_WIDTH / 2
+        middle = round(min(max((left + right) / 2, LEFT + half), RIGHT - half), 1)
+        row = 0 if middle - half >= free_from[0] else 1
+        free_from[row] = middle + half + _LABEL_GAP
+        placed.append(Stretch(left, round(right - left, 1), label, middle, row, story))
+    return tuple(placed)

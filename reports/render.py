@@ -1,0 +1,49 @@
+"""Renders a verdict as one self-contained page that needs no network, no script and no second file.
+
+Rule: pure: the same verdict gives the same bytes. The template loader is the only access to files, every value is escaped,
+and a name that a template misspells is an error.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from harness.model import Verdict
+from reports import numbers, wording
+from reports.charts import charts
+from reports.key_numbers import key_numbers
+
+_BLOCKERS_ON_PAGE_ONE = 6
+
+
+def render(verdict: Verdict) -> str:
+    """The report page of `verdict`."""
+    return (
+        _templates()
+        .get_template("report.html.jinja")
+        .render(
+            verdict=verdict,
+            results=wording.worst_first(verdict.results),
+            blocking=[result for result in wording.worst_first(verdict.results) if result.blocks],
+            blockers_shown=_BLOCKERS_ON_PAGE_ONE,
+            key_numbers=key_numbers(verdict),
+            charts=charts(verdict.series),
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """The templates and styles of this package; compiled once, never written to."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("reports", "templates"), PackageLoader("reports", "static")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update({"words": wording, "numbers": numbers})
+    return environment

@@ -1,0 +1,163 @@
+"""The run over time as the charts read it: equal bins, phases, faults, distributions, limits.
+
+Rule: pure; nothing is computed here that could change a judgement. `verdict.series` is the only source, and a part of it
+that is absent is empty here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Value = float | None
+Values = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of a scenario at one offered rate."""
+
+    scenario: str
+    name: str
+    start_s: float
+    end_s: float
+    rate_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A stretch of time during which the run broke or switched something."""
+
+    kind: str
+    subject: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How many answered requests of a scenario fell between two neighbouring edges of response time."""
+
+    scenario: str
+    edges_ms: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Requests counted."""
+        return sum(self.counts)
+
+    def bars(self) -> tuple[tuple[float, float, int], ...]:
+        """Lower edge, upper edge and count where there are requests; from zero means from half the upper edge."""
+        all_bars = zip(self.edges_ms[:-1], self.edges_ms[1:], self.counts, strict=True)
+        return tuple((low or high / 2, high, count) for low, high, count in all_bars if count)
+
+    def within_ms(self, share: float) -> float:
+        """The smallest edge below which at least `share` of the requests lie."""
+        total = 0
+        for count, upper in zip(self.counts, self.edges_ms[1:], strict=True):
+            total += count
+            if total >= share * self.n:
+                return upper
+        return self.edges_ms[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Values per bin of `bin_s`; `t_s` are the starts of the bins; None where a bin saw no request."""
+
+    bin_s: float
+    t_s: tuple[float, ...]
+    ok_rps: Values
+    failed_rps: Values
+    p50_ms: Values
+    p99_ms: Values
+    max_ms: Values
+    zones: Mapping[str, Values]
+    phases: tuple[Phase, ...]
+    faults: tuple[Fault, ...]
+    distributions: tuple[Distribution, ...]
+    slo_ms: Mapping[str, float]
+
+    @property
+    def end_s(self) -> float:
+        """Where the last bin ends."""
+        return self.t_s[-1] + self.bin_s
+
+    def middle_s(self, index: int) -> float:
+        """The middle of a bin."""
+        return self.t_s[index] + self.bin_s / 2
+
+    def scenarios(self) -> dict[str, tuple[float, float]]:
+        """Start and end of each scenario, in the order of the run."""
+        found: dict[str, tuple[float, float]] = {}
+        for phase in self.phases:
+            start_s, end_s = found.get(phase.scenario, (phase.start_s, phase.end_s))
+            found[phase.scenario] = min(start_s, phase.start_s), max(end_s, phase.end_s)
+        return found
+
+    def phase_at(self, t_s: float) -> Phase | None:
+        """The phase that `t_s` lies in."""
+        return next((phase for phase in self.phases if phase.start_s <= t_s < phase.end_s), None)
+
+    def coarse(self, bins_max: int) -> Series:
+        """The same run in at most `bins_max` bins: mean rates, and the worst latency and failures of what is joined."""
+        size = -(-len(self.t_s) // bins_max)
+        if size <= 1:
+            return self
+        return Series(
+            bin_s=self.bin_s * size,
+            t_s=self.t_s[::size],
+            ok_rps=_joined(self.ok_rps, size, _mean),
+            failed_rps=_joined(self.failed_rps, size, max),
+            p50_ms=_joined(self.p50_ms, size, max),
+            p99_ms=_joined(self.p99_ms, size, max),
+            max_ms=_joined(self.max_ms, size, max),
+            zones={zone: _joined(values, size, _mean) for zone, values in self.zones.items()},
+            phases=self.phases,
+            faults=self.faults,
+            distributions=self.distributions,
+            slo_ms=self.slo_ms,
+        )
+
+
+def read(series: Mapping[str, Any]) -> Series:
+    """The typed form of `verdict.series`."""
+    t_s = tuple(series.get("t_s", ()))
+    absent = (None,) * len(t_s)
+    bin_s = float(series.get("bin_s", 1.0))
+    end_s = t_s[-1] + bin_s if t_s else 0.0
+    return Series(
+        bin_s=bin_s,
+        t_s=t_s,
+        **{name: tuple(series.get(name, absent)) for name in ("ok_rps", "failed_rps", "p50_ms", "p99_ms", "max_ms")},
+        zones={zone: tuple(values) for zone, values in series.get("zones", {}).items()},
+        phases=tuple(_phase(item) for item in series.get("phases", ())),
+        faults=tuple(_fault(item, end_s) for item in series.get("faults", ())),
+        distributions=_distributions(series.get("distribution", {})),
+        slo_ms=series.get("slo_ms", {}),
+    )
+
+
+def _phase(item: Mapping[str, Any]) -> Phase:
+    return Phase(item["scenario"], item["phase"], item["start_s"], item["end_s"], item["rate_rps"])
+
+
+def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
+    """A fault that was never seen to end lasts to the end of the run."""
+    return Fault(item["kind"], item["subject"], item["start_s"], end_s if item["end_s"] is None else item["end_s"])
+
+
+def _distributions(items: Mapping[str, Mapping[str, Any]]) -> tuple[Distribution, ...]:
+    read_all = (Distribution(name, tuple(item["edges_ms"]), tuple(item["counts"])) for name, item in items.items())
+    return tuple(distribution for distribution in read_all if distribution.n)
+
+
+def _joined(values: Values, size: int, how: Callable[[Sequence[float]], float]) -> Values:
+    groups = ([value for value in values[at : at + size] if value is not None] for at in range(0, len(values), size))
+    return tuple(how(group) if group else None for group in groups)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

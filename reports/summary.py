@@ -1,0 +1,25 @@
+"""The verdict in a few plain lines, for a terminal or a log.
+
+Rule: pure strings; no colour, no width, no path. Whoever prints them decides where.
+"""
+
+from __future__ import annotations
+
+from harness.model import Result, Verdict
+from reports.wording import OUTCOMES, decision_mark, why, worst_first
+
+
+def summary_lines(verdict: Verdict) -> list[str]:
+    """Headline, why, each gate that did not pass with its reason, and the next action."""
+    lines = [f"{decision_mark(verdict).symbol} {verdict.headline}", f"  {why(verdict)}"]
+    open_gates = [result for result in worst_first(verdict.results) if result.outcome != "PASS"]
+    lines += [line for result in open_gates for line in _gate_lines(result)]
+    if verdict.not_judged:
+        lines.append(f"  not judged: {len(verdict.not_judged)}, listed in the report")
+    return [*lines, f"  next: {verdict.next_action}"]
+
+
+def _gate_lines(result: Result) -> list[str]:
+    mark = OUTCOMES[result.outcome]
+    note = "" if result.blocks else (f" (waived: {result.waiver})" if result.waiver else " (not required)")
+    return [f"  {mark.symbol} {mark.word.lower()}: {result.title} [{result.gate}]{note}", f"      {result.reason}"]
