@@ -94,7 +94,9 @@ class InferenceServicer(GRPCInferenceServiceServicer):
             response = self._contract.answer(request, outputs)
         except Exception as error:  # noqa: BLE001 - one place turns every error into a code
             await self._refuse(context, error, request_id)
-        await context.send_initial_metadata((*self._identity, (headers.REQUEST_ID, request_id)))
+        # Trailing, so that headers and answer leave in one write: a process killed between the two would leave the
+        # edge with headers already passed on, and an answer that it may not ask another zone for.
+        context.set_trailing_metadata((*self._identity, (headers.REQUEST_ID, request_id)))
         self._predictions.add(request_id, batch, outputs)
         return response
 

@@ -58,7 +58,7 @@ def _ask(
         value = float(output_array(response, output).reshape(-1)[0])
     except (grpc.RpcError, KeyError, TensorError):
         return math.nan, ""
-    metadata = {str(key): str(value) for key, value in state.initial_metadata() or ()}
+    metadata = {str(key): str(value) for key, value in state.trailing_metadata() or ()}
     return value, metadata.get(MODEL_VERSION, "")
 
 

@@ -110,10 +110,10 @@ class Engine:
         status, size = Status.OK, 0
         try:
             size = len(await call)
-            answered_by = await call.initial_metadata()
+            answered_by = await call.trailing_metadata() or await call.initial_metadata()
         except grpc.aio.AioRpcError as error:
             status = error.code().value[0]
-            answered_by = error.initial_metadata() or error.trailing_metadata() or {}  # some answers are trailers only
+            answered_by = error.trailing_metadata() or error.initial_metadata() or {}
         done_ns = time.monotonic_ns()
         del self._open[index]
         zone, version = answered_by.get(ZONE, ""), answered_by.get(MODEL_VERSION, "")

@@ -16,7 +16,7 @@ ANSWER = b"x" * 120
 
 async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
     """Say who answered, as the reference service does; a request that says "fail" fails."""
-    await context.send_initial_metadata((("x-zone", "zone-a"), ("x-model-version", "1")))
+    context.set_trailing_metadata((("x-zone", "zone-a"), ("x-model-version", "1")))
     if request == b"fail":
         await context.abort(grpc.StatusCode.UNAVAILABLE, "as asked")
     return ANSWER

@@ -178,7 +178,7 @@ def test_calls_that_are_not_offered_are_unimplemented(channel: grpc.Channel) -> 
 
 def test_every_answer_says_zone_version_and_request(stub: Any) -> None:
     _, call = stub.ModelInfer.with_call(good(), metadata=[("x-request-id", "00ff")])
-    found = dict(call.initial_metadata())
+    found = dict(call.trailing_metadata())
     assert (found["x-zone"], found["x-model-version"], found["x-request-id"]) == ("zone-t", "1", "00ff")
 
 
@@ -186,7 +186,7 @@ def test_the_request_id_comes_from_metadata_then_message_then_is_made_up(stub: A
     def answered(request_id: str, *metadata: tuple[str, str]) -> str:
         request = infer_request(MODEL, "features", ROWS[:1], request_id=request_id)
         _, call = stub.ModelInfer.with_call(request, metadata=metadata)
-        return str(dict(call.initial_metadata())["x-request-id"])
+        return str(dict(call.trailing_metadata())["x-request-id"])
 
     assert answered("abc", ("x-request-id", "def")) == "def"
     assert answered("abc") == "abc"

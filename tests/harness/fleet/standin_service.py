@@ -29,7 +29,7 @@ def echo(options: argparse.Namespace) -> grpc.GenericRpcHandler:
         received = dict(context.invocation_metadata() or ())
         with options.prediction_log.open("a") as log:
             log.write(json.dumps({"request_id": received["x-request-id"], "zone": options.zone}) + "\n")
-        await context.send_initial_metadata((("x-zone", options.zone), ("x-model-version", options.version)))
+        context.set_trailing_metadata((("x-zone", options.zone), ("x-model-version", options.version)))
         return request
 
     handler = grpc.unary_unary_rpc_method_handler(infer)
