@@ -78,7 +78,7 @@ def decode_contents(contents: InferTensorContents, datatype: str, shape: Sequenc
     if len(values) != math.prod(shape):
         raise TensorError(f"{datatype} {list(shape)} takes {math.prod(shape)} values in {field}; got {len(values)}")
     try:
-        return np.array(values, _dtype(datatype)).reshape(shape)
+        return np.array(list(values), _dtype(datatype)).reshape(shape)  # a container itself would wrap around
     except OverflowError as error:
         raise TensorError(f"a value in {field} does not fit {datatype}: {error}") from error
 

@@ -1,0 +1,58 @@
+"""The command line: what it prints, what it writes, and exit code 2 for what the user can put right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reference_service.cli import group
+from tests.reference_service.tiny_registry import write_tiny_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    write_tiny_version(tmp_path / "registry", "1")
+    write_tiny_version(tmp_path / "registry", "2")
+    return tmp_path / "registry"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(group, [str(item) for item in arguments])
+
+
+def test_list_names_every_version(registry: Path) -> None:
+    assert run("registry", "list", registry).output.splitlines() == ["tiny@1", "tiny@2"]
+
+
+def test_verify_accepts_what_is_whole_and_exits_1_for_what_is_not(registry: Path) -> None:
+    whole = run("registry", "verify", registry)
+    assert whole.exit_code == 0
+    assert [line.split()[:2] for line in whole.output.splitlines()] == [["ok", "tiny@1"], ["ok", "tiny@2"]]
+    (registry / "tiny/2/model.onnx").write_bytes(b"another graph")
+    broken = run("registry", "verify", registry)
+    assert broken.exit_code == 1
+    assert broken.output.splitlines()[0].startswith("ok      tiny@1")
+    assert broken.output.splitlines()[1].startswith("broken  tiny@2")
+
+
+@pytest.mark.parametrize("command", [["registry", "list", "nowhere"], ["registry", "verify", "nowhere"]])
+def test_a_missing_registry_is_one_line_and_exit_code_2(command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: there is no registry at nowhere")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_bench_writes_what_it_measured(registry: Path, tmp_path: Path) -> None:
+    options = ["--registry", registry, "--model", "tiny", "--version", "2", "--seconds", 0.02]
+    result = run("bench", *options, "--output", tmp_path / "bench.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["version"] == "2"
+    assert result.output.startswith(f"{len(found['latencies_ns'])} calls timed")
