@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXPERIMENT_FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 CHAOS_START_S = 3.0
 """Measured 1.5 to 2.5 s on two busy cores: `chaos run` imports, validates, reads its steady state."""
-RECOVERY_ALLOWANCE_S = 6.0
+RESTART_S = 3.0
 """A zone's processes start again and the edge takes them back within this, or the recovery is not fully observed."""
 INTERRUPT_GRACE_S = 10.0
 
@@ -38,24 +38,30 @@ def collect_zone_crash(context: Context) -> tuple[Evidence, ...]:
     profile = context.profile
     zone = context.plan.target.zones[1]
     pauses = (profile.fault_before_s, profile.fault_hold_s, profile.fault_after_s)
-    return (_collect(context, "zone_crash", pauses, {"GONOGO_ZONE": zone}, target_zone=zone),)
+    length_s = CHAOS_START_S + sum(pauses) + RESTART_S
+    return (_collect(context, "zone_crash", pauses, {"GONOGO_ZONE": zone}, length_s=length_s, target_zone=zone),)
 
 
 def collect_rollback(context: Context) -> tuple[Evidence, ...]:
     """Switch all traffic to the candidate and back under the launch rate."""
     profile = context.profile
     pauses = (profile.switch_before_s, profile.switch_hold_s, profile.switch_after_s)
-    return (_collect(context, "rollback", pauses, {}, target_zone=""),)
+    return (_collect(context, "rollback", pauses, {}, length_s=CHAOS_START_S + sum(pauses), target_zone=""),)
 
 
 def _collect(
-    context: Context, name: str, pauses: tuple[float, float, float], variables: dict[str, str], *, target_zone: str
+    context: Context,
+    name: str,
+    pauses: tuple[float, float, float],
+    variables: dict[str, str],
+    *,
+    length_s: float,
+    target_zone: str,
 ) -> Evidence:
     experiment = context.plan.experiments.get(name)  # type: ignore[call-overload]  # the two names are the keys
     if experiment is None:
         raise CollectError(f"the Plan names no experiment {name}; add [experiments.{name}] to judge it")
     context.require_fleet()
-    length_s = sum(pauses) + CHAOS_START_S + RECOVERY_ALLOWANCE_S
     context.progress.step(f"Chaos: {name.replace('_', ' ')} under load", length_s + 3)
     before, hold, after = (str(pause) for pause in pauses)
     variables = variables | {"GONOGO_BEFORE_S": before, "GONOGO_HOLD_S": hold, "GONOGO_AFTER_S": after}

@@ -19,19 +19,19 @@ _PACKAGES = ("gonogo", "locust", "chaostoolkit", "chaostoolkit-lib", "envoy-serv
 
 def collect(context: Context) -> tuple[Evidence, ...]:
     """Machine, versions and the provider of the target."""
-    plan = context.plan
+    target = context.plan.target
+    is_local = target.provider == "local"
     facts = {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "load_average": list(os.getloadavg()),
-        "provider": plan.target.provider,
-        "zones": list(plan.target.zones) if plan.target.provider == "local" else [],
-        "processes_per_zone": plan.target.processes_per_zone,
-        "engine": "onnxruntime on CPU" if plan.target.provider == "local" else "not known: the target is only reached",
-        "gpu": False,
-        "generator_shares_cores": plan.target.provider == "local",
+        "provider": target.provider,
+        "zones": f"{len(target.zones)} groups of processes on this one machine" if is_local else "not controlled",
+        "processes_per_zone": target.processes_per_zone if is_local else None,
+        "engine": "ONNX Runtime on the CPU" if is_local else "not known: the target is only reached",
+        "gpu": "none used" if is_local else "not known: the target is only reached",
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
     return (Evidence(id="environment", collector="environment", subject=context.run.info.subject, facts=facts),)
