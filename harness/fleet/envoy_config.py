@@ -135,6 +135,10 @@ def _outlier_detection() -> Json:
     return {
         "consecutive_gateway_failure": settings.OUTLIER_GATEWAY_FAILURES,
         "enforcing_consecutive_gateway_failure": 100,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": settings.OUTLIER_SILENCES,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
         "enforcing_consecutive_5xx": 0,  # an INTERNAL or UNKNOWN answer is the model's, not the zone's
         "enforcing_success_rate": 0,  # Envoy's statistics want five hosts, and there are three
         "interval": _duration(settings.OUTLIER_INTERVAL_S),
