@@ -49,7 +49,7 @@ def load_plan(path: Path) -> LoadedPlan:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise PlanError(f"{path}: cannot be read ({error.strerror}). Start one with: gonogo init") from error
+        raise PlanError(f"{path}: cannot be read ({error.strerror}); the README shows a first Plan") from error
     return LoadedPlan(parse_plan(source.decode("utf-8", "replace"), str(path)), source, path.resolve())
 
 

@@ -56,8 +56,8 @@ def test_every_mistake_is_named_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_a_missing_plan_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="gonogo init"):
+def test_a_missing_plan_says_where_to_find_a_first_one(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="README shows a first Plan"):
         load_plan(tmp_path / "readiness.toml")
 
 

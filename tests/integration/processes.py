@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "reference_service" / "readiness.toml"
 
 
-def start_short_run(runs: Path, log: Path) -> subprocess.Popen[bytes]:
+def start_short_run(runs: Path, log: Path, plan: Path = PLAN) -> subprocess.Popen[bytes]:
     """A short run in a process group of its own, as a shell would start it."""
-    command = [sys.executable, "-m", "tests.integration.short_run", "run", str(PLAN), "--runs", str(runs)]
+    command = [sys.executable, "-m", "tests.integration.short_run", "run", str(plan), "--runs", str(runs)]
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
 
