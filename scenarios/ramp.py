@@ -2,6 +2,7 @@
 
 Finds the highest rate at which the SLO holds. Run alone:
 
+    locust -f scenarios/ramp.py --scenario-help
     locust -f scenarios/ramp.py --headless --host 127.0.0.1:9000 --from-rate 200 --to-rate 1000 --steps 5
 
 Each step is a phase named after its rate (`step-0200`, `step-0400` and so on). Where the generator falls behind before

@@ -2,6 +2,7 @@
 
 Shows whether a surge is absorbed, and whether the service is itself again as soon as it has passed. Run alone:
 
+    locust -f scenarios/spike.py --scenario-help
     locust -f scenarios/spike.py --headless --host 127.0.0.1:9000 --rate 200 --peak-rate 600 --peak 10
 
 The phases are `before`, `peak` and `after`. A queue that builds up in the peak shows in `after`, because response

@@ -2,6 +2,7 @@
 
 Shows whether the service holds its latency and availability at the traffic expected at launch. Run alone:
 
+    locust -f scenarios/sustained.py --scenario-help
     locust -f scenarios/sustained.py --headless --host 127.0.0.1:9000 --rate 200 --duration 30
 
 Arrivals are open-loop and Poisson: a slow answer never holds back the next request, and response times count from

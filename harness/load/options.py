@@ -5,6 +5,7 @@ Rule: a scenario declares only what is its own; everything else that a load need
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -15,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.load.spec import MODEL_INFER, LoadSpec
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.load.spec import Phase
 
@@ -46,18 +46,50 @@ COMMON = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser, options: tuple[Option, ...]) -> None:
-    """Give `parser` a scenario's own options and the common ones."""
+def add_options(parser: argparse.ArgumentParser, options: tuple[Option, ...], text: str) -> None:
+    """Give `parser` a scenario's own options, the common ones, and `--scenario-help`, which shows them after `text`."""
+    own = argparse.ArgumentParser(
+        prog="locust -f FILE", add_help=False, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for option in (*options, *COMMON):
-        text = f"{option.help} (default: {option.default})" if option.default != "" else option.help
-        parser.add_argument(
-            option.flag,
-            type=option.type,
-            default=option.default,
-            choices=option.choices,
-            help=text,
-            metavar=_metavar(option),
-        )
+        _add_option(own, option)
+        _add_option(parser, option)
+    parser.add_argument(
+        "--scenario-help",
+        action=_ShowHelp,
+        dest=argparse.SUPPRESS,  # no value, so no field on Locust's web page either
+        nargs=0,
+        const=own,
+        help="Show what this scenario does and its options, and exit",
+    )
+
+
+class _ShowHelp(argparse.Action):
+    """Locust answers `--help` before it has read any scenario, so a scenario's options need a help of their own."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Show the help and end the process."""
+        del namespace, values, option_string
+        self.const.print_help()
+        parser.exit()
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    text = f"{option.help} (default: {option.default})" if option.default != "" else option.help
+    parser.add_argument(
+        option.flag,
+        type=option.type,
+        default=option.default,
+        choices=option.choices,
+        help=text,
+        metavar=_metavar(option),
+    )
 
 
 def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, options: argparse.Namespace) -> LoadSpec:

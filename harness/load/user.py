@@ -19,6 +19,7 @@ from gevent import monkey
 from grpc import StatusCode
 from locust import User, events, task
 from locust.exception import StopUser
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from harness.load.options import Option, add_options, spec_from_options
 from harness.load.spec import LoadSpec
@@ -64,7 +65,8 @@ class OpenLoopUser(User):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Offer the scenario's options on Locust's command line."""
         super().__init_subclass__(**kwargs)
-        listener = functools.partial(_prepare_command, cls.options)
+        text = sys.modules[cls.__module__].__doc__ or ""
+        listener = functools.partial(_prepare_command, cls.options, text)
         events.init_command_line_parser.add_listener(listener)  # type: ignore[no-untyped-call] # Locust's
 
     @staticmethod
@@ -80,6 +82,8 @@ class OpenLoopUser(User):
             self._drive(self._specification())
         except Exception:
             logger.exception("the load could not be run")
+        if self.environment.parsed_options.csv_prefix:
+            gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes no CSV at the end, only every so often before it
         runner = self.environment.runner
         (runner.stop if self.environment.web_ui else runner.quit)()
         raise StopUser
@@ -134,7 +138,7 @@ class OpenLoopUser(User):
             )
 
 
-def _prepare_command(options: tuple[Option, ...], parser: argparse.ArgumentParser, **_: Any) -> None:
+def _prepare_command(options: tuple[Option, ...], text: str, parser: argparse.ArgumentParser, **_: Any) -> None:
     """Add the options; but first, in a process that gevent has patched, start Locust over without that.
 
     Only the `locust` command makes a parser, so importing a scenario never re-executes anything.
@@ -142,4 +146,4 @@ def _prepare_command(options: tuple[Option, ...], parser: argparse.ArgumentParse
     if monkey.is_module_patched("threading"):
         os.environ[UNPATCHED_VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same command again
-    add_options(parser, options)
+    add_options(parser, options, text)

@@ -18,7 +18,7 @@ PHASES = (Phase("hold", 10.0, 1.0),)
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_options(parser, (Option("--rate", 200.0, "requests per second"),))
+    add_options(parser, (Option("--rate", 200.0, "requests per second"),), "What it does.")
     return parser.parse_args(arguments)
 
 
@@ -57,7 +57,9 @@ def test_every_option_reaches_the_specification(tmp_path: Path) -> None:
     assert (spec.method, spec.requests, spec.ledger) == ("/a.B/C", "p", str(tmp_path / "l.arrow"))
 
 
-def test_help_names_each_default() -> None:
-    parser = argparse.ArgumentParser()
-    add_options(parser, (Option("--rate", 200.0, "requests per second"),))
-    assert "requests per second (default: 200.0)" in " ".join(parser.format_help().split())
+def test_help_tells_what_the_scenario_does_and_each_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        parsed("--scenario-help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "What it does." in shown
+    assert "requests per second (default: 200.0)" in shown
