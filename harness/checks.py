@@ -51,7 +51,7 @@ def latency_of(name: str, times_ms: Reals, blocks: tuple[Counts, Counts], limit_
         outcome=ruling.outcome,
         reason=words + shortage(ruling),
         observed=p99_ms if math.isfinite(p99_ms) else None,
-        limit=limit_ms,
+        limit=float(limit_ms),
         unit="ms",
         interval=quantile_interval(times_ms, P99, confidence, ruling.design_effect),
         n=ruling.n,

@@ -36,7 +36,7 @@ def kept(name: str, rows: Requests, lost_max: float, when: str) -> Check:
         name=name,
         outcome=Outcome.PASS if upper <= lost_max else Outcome.FAIL,
         reason=words,
-        observed=upper,
+        observed=float(upper),
         limit=lost_max,
         unit="requests",
         interval=(found.definite, upper),

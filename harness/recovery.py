@@ -103,7 +103,7 @@ def detection(edge: Evidence, rows: Requests, zone: str, fault_ns: tuple[float, 
         return Detection(None)
     contact = _contacts_ns(rows, zone, timeout_s)
     contact = contact[(contact >= requested) & (rows.intended_ns <= end)]
-    return Detection((max(float(unhealthy[0]), *contact) - requested) / SECOND_NS)
+    return Detection((float(np.max([unhealthy[0], *contact])) - requested) / SECOND_NS)
 
 
 def _contacts_ns(rows: Requests, zone: str, timeout_s: float) -> Reals:
@@ -123,7 +123,7 @@ def switch_s(rows: Requests, switched_ns: float, until_ns: float, version: str, 
     ends = np.where(np.isfinite(rows.done_ns), rows.done_ns, rows.intended_ns + timeout_s * SECOND_NS)
     rows, ends = rows.where(mask := (rows.intended_ns < until_ns) & (ends >= switched_ns)), ends[mask]
     new = rows.answered() & (rows.model_version == version) & (rows.intended_ns >= switched_ns)
-    old_until = max([switched_ns, *ends[~new]])
+    old_until = float(np.max([switched_ns, *ends[~new]]))
     firsts = ends[new & (ends > old_until)]
     return (float(firsts.min()) - switched_ns) / SECOND_NS if len(firsts) else None
 

@@ -49,7 +49,8 @@ def weakest_area(results: Sequence[Result]) -> str:
     for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
         for result in results:
             if result.blocks and result.outcome is outcome:
-                return f"{result.area}: {result.title}"
+                ending = "" if outcome is Outcome.FAIL else ", which could not be judged"
+                return f"{result.area}: {result.title}{ending}"
     rooms = [
         (room, index, result)
         for index, result in enumerate(results)
@@ -69,8 +70,8 @@ def next_action(results: Sequence[Result], *, interrupted: bool) -> str:
     for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
         for result in results:
             if result.blocks and result.outcome is outcome:
-                lead = "Fix" if outcome is Outcome.FAIL else "Find out"
-                return f"{lead} first: {result.title} ({result.reason}). {result.advice}"
+                lead = "Fix first" if outcome is Outcome.FAIL else "Find out first whether this holds"
+                return f"{lead}: {result.title} ({result.reason}). {result.advice}"
     waived = [result for result in results if result.waiver is not None]
     if waived:
         return f"Launch, and settle what was waived: {', '.join(result.gate for result in waived)}."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.model import Case, Evidence, Status
-from harness.slices import MS_NS, Requests, requests, scenario_facts
+from harness.slices import MS_NS, Requests, scenario_facts
 from harness.stats import quantile
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ LATENCY_BUDGET = 0.01
 BLAME = "the generator, not the service"
 
 
+def failure_budget(plan: Plan) -> float:
+    """The share of requests that may fail."""
+    return round(1 - plan.slo.availability, 12)
+
+
 def lag_limit_ms(plan: Plan, scenario: str) -> float:
     """How late the generator may send at the 99th percentile, for the SLO in force in `scenario`."""
     slo_ms = plan.slo.spike_latency_ms_p99 if scenario == "spike" else plan.slo.latency_ms_p99
@@ -56,15 +61,15 @@ def beyond_promise(case: Case) -> set[tuple[str, str]]:
 
 
 def objections(
-    case: Case, scenario: str, phases: Sequence[str] | None = None, *, budget: float = LATENCY_BUDGET
+    case: Case, ledger: Requests, scenario: str, phases: Sequence[str] | None = None, *, budget: float = LATENCY_BUDGET
 ) -> tuple[str, ...]:
     """Why the generator's work in `scenario` (or only in `phases` of it) can't carry a claim; empty when it can.
 
-    `budget` is the share of bad requests that the claim allows. Needs the evidence "ledger" and "machine".
+    `ledger` are its rows; `budget` is the share of bad requests that the claim allows. Needs the evidence "ledger" and
+    "machine".
     """
-    ledger = case.evidence["ledger"]
-    rows = requests(ledger).of(scenario)
-    whole = _completeness(scenario_facts(ledger, scenario), rows)
+    rows = ledger.of(scenario)
+    whole = _completeness(scenario_facts(case.evidence["ledger"], scenario), rows)
     judged = rows if phases is None else rows.where(np.isin(rows.phase.astype(str), list(phases)))
     if not len(judged):
         return (*whole, f"{scenario} has no requests to judge")

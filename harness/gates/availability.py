@@ -7,7 +7,7 @@ import numpy as np
 from harness.checks import blame_generator, proportion
 from harness.model import Case, Check, Gate
 from harness.slices import block_counts, events, fault_windows, outside, requests
-from harness.validity import beyond_promise, objections
+from harness.validity import beyond_promise, failure_budget, objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
@@ -24,7 +24,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     judged = [pair for pair in rows.phases() if pair not in beyond]
     for scenario in sorted({scenario for scenario, _ in judged} | set(case.evidence["ledger"].facts["scenarios"])):
         phases = [phase for name, phase in judged if name == scenario]
-        if found := objections(case, scenario, phases, budget=1 - slo.availability):
+        if found := objections(case, rows, scenario, phases, budget=failure_budget(case.plan)):
             return blame_generator("failed", found)
     keep = outside(rows.intended_ns, windows)
     for scenario, phase in beyond:
@@ -32,7 +32,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     rows = rows.where(keep).served()
     bad = np.asarray(rows.response_ms() > slo.timeout_s * 1000)
     what = "requests failed, by schedule and at the client"
-    return (proportion("failed", block_counts(rows, bad), 1 - slo.availability, slo.confidence, what=what),)
+    return (proportion("failed", block_counts(rows, bad), failure_budget(case.plan), slo.confidence, what=what),)
 
 
 GATE = Gate(

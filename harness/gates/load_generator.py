@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from harness.checks import unknown
 from harness.model import Case, Check, Gate, Outcome
-from harness.slices import requests
-from harness.validity import BLAME, LATENCY_BUDGET, beyond_promise, lag_limit_ms, lag_ms_p99, objections
+from harness.slices import Requests, requests
+from harness.validity import BLAME, LATENCY_BUDGET, beyond_promise, failure_budget, lag_limit_ms, lag_ms_p99, objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
     """One check a scenario; the ramp's steps beyond the promised rates are its own matter, and not judged here."""
-    return tuple(_scenario(case, name) for name in sorted(case.evidence["ledger"].facts["scenarios"]))
+    rows = requests(case.evidence["ledger"])
+    return tuple(_scenario(case, rows, name) for name in sorted(case.evidence["ledger"].facts["scenarios"]))
 
 
-def _scenario(case: Case, name: str) -> Check:
-    rows, beyond = requests(case.evidence["ledger"]), beyond_promise(case)
+def _scenario(case: Case, rows: Requests, name: str) -> Check:
+    beyond = beyond_promise(case)
     phases = [phase for scenario, phase in rows.phases() if scenario == name and (scenario, phase) not in beyond]
-    budget = min(LATENCY_BUDGET, 1 - case.plan.slo.availability)  # the strictest judged on these rows
-    if found := objections(case, name, phases, budget=budget):
+    budget = min(LATENCY_BUDGET, failure_budget(case.plan))  # the strictest judged on these rows
+    if found := objections(case, rows, name, phases, budget=budget):
         return unknown(name, f"{BLAME}: {'; '.join(found)}")
     lags_ms = [lag_ms_p99(rows.of(name, phase)) for phase in phases]
     worst_ms, limit_ms = max(lag for lag in lags_ms if lag is not None), lag_limit_ms(case.plan, name)

@@ -6,26 +6,26 @@ from dataclasses import replace
 
 from harness.checks import latency, unknown
 from harness.model import Case, Check, Gate, Outcome
-from harness.slices import requests, scenario_facts
+from harness.slices import Requests, requests, scenario_facts
 from harness.validity import BLAME, objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
     """The highest step that holds the latency SLO, together with all lower ones, is a lower bound of capacity."""
     facts, capacity = scenario_facts(case.evidence["ledger"], "ramp"), 0.0
+    rows = requests(case.evidence["ledger"])
     for rate, phase in sorted((float(step["rate_rps"]), str(step["name"])) for step in facts["phases"]):
-        step = _step(case, phase)
+        step = _step(case, rows, phase)
         if step.outcome is not Outcome.PASS:
             return _compare(case, capacity, step, rate)
         capacity = rate
     return _compare(case, capacity, unknown("ramp", "no higher rate was tried"), float("inf"))
 
 
-def _step(case: Case, phase: str) -> Check:
-    if found := objections(case, "ramp", [phase]):
+def _step(case: Case, rows: Requests, phase: str) -> Check:
+    if found := objections(case, rows, "ramp", [phase]):
         return unknown(phase, f"{BLAME}: {'; '.join(found)}")
-    rows = requests(case.evidence["ledger"]).of("ramp", phase)
-    return latency(phase, rows, case.plan.slo.latency_ms_p99, case.plan.slo.confidence)
+    return latency(phase, rows.of("ramp", phase), case.plan.slo.latency_ms_p99, case.plan.slo.confidence)
 
 
 def _compare(case: Case, capacity: float, stopped: Check, rate: float) -> tuple[Check, ...]:

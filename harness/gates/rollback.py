@@ -25,9 +25,10 @@ def judge(case: Case) -> tuple[Check, ...]:
     if deviated(experiment):
         reason = "the steady state was not there again after the rollback"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
-    if found := generator_objections(case, "rollback"):
+    ledger = requests(case.evidence["ledger"])
+    if found := generator_objections(case, ledger, "rollback"):
         return blame_generator("lost", found)
-    rows, target = requests(case.evidence["ledger"]).of("rollback"), case.plan.target
+    rows, target = ledger.of("rollback"), case.plan.target
     before = rolled_back - SEND_LIMIT_S * SECOND_NS  # a request due later may be sent after the route is back
     lost_max = experiment_limit(case, "rollback", "lost_max")
     return (

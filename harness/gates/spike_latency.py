@@ -10,10 +10,11 @@ from harness.validity import objections
 
 def judge(case: Case) -> tuple[Check, ...]:
     """p99 of response time over the phase spike/peak."""
-    if found := objections(case, "spike", ["peak"]):
+    rows = requests(case.evidence["ledger"])
+    if found := objections(case, rows, "spike", ["peak"]):
         return blame_generator("response_p99", found)
-    rows = requests(case.evidence["ledger"]).of("spike", "peak")
-    return (latency("response_p99", rows, case.plan.slo.spike_latency_ms_p99, case.plan.slo.confidence),)
+    peak = rows.of("spike", "peak")
+    return (latency("response_p99", peak, case.plan.slo.spike_latency_ms_p99, case.plan.slo.confidence),)
 
 
 GATE = Gate(

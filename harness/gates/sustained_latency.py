@@ -10,10 +10,11 @@ from harness.validity import objections
 
 def judge(case: Case) -> tuple[Check, ...]:
     """p99 of response time over the phase sustained/hold."""
-    if found := objections(case, "sustained", ["hold"]):
+    rows = requests(case.evidence["ledger"])
+    if found := objections(case, rows, "sustained", ["hold"]):
         return blame_generator("response_p99", found)
-    rows = requests(case.evidence["ledger"]).of("sustained", "hold")
-    return (latency("response_p99", rows, case.plan.slo.latency_ms_p99, case.plan.slo.confidence),)
+    hold = rows.of("sustained", "hold")
+    return (latency("response_p99", hold, case.plan.slo.latency_ms_p99, case.plan.slo.confidence),)
 
 
 GATE = Gate(

@@ -24,9 +24,10 @@ def judge(case: Case) -> tuple[Check, ...]:
     if deviated(experiment):
         reason = "the steady state was not there again after the fault"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
-    if found := generator_objections(case, "zone_crash"):
+    ledger = requests(case.evidence["ledger"])
+    if found := generator_objections(case, ledger, "zone_crash"):
         return blame_generator("lost", found)
-    rows, (requested, removed) = requests(case.evidence["ledger"]).of("zone_crash"), fault_ns
+    rows, (requested, removed) = ledger.of("zone_crash"), fault_ns
     lost_max = experiment_limit(case, "zone_crash", "lost_max")
     return (
         kept("lost", after(rows, requested, removed), lost_max, "while the zone was down"),
