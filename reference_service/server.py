@@ -93,18 +93,23 @@ async def serve(settings: Settings) -> None:
 
 def load_engine(version: ModelVersion, threads: int) -> Engine:
     """The version's model, loaded and warm: the first calls to a session are the slowest."""
+    row = load_golden(version).inputs[:1]
     try:
         engine = OnnxRuntimeEngine(version.model_bytes, threads)
-        row = load_golden(version).inputs[:1]
-        for _ in range(WARM_UP_CALLS):
-            engine.infer(row)
+        shapes = {engine.infer(row).shape for _ in range(WARM_UP_CALLS)}
     except Exception as error:
         raise StartError(f"the model of {version.subject} cannot be run: {error}") from error
+    declared = (1, *version.manifest.outputs[0].shape[1:])
+    if shapes != {declared}:
+        raise StartError(f"the model of {version.subject} answers {shapes} for a row; its manifest says {declared}")
     return engine
 
 
 async def start(servicer: InferenceServicer, health: Health, listen: str) -> tuple[grpc.aio.Server, str]:
     """A server that answers on `listen`, and the address with the port it got (port 0 picks a free one)."""
+    host, _, wanted_port = listen.rpartition(":")
+    if not (host and wanted_port.isdecimal()):
+        raise StartError(f"cannot listen on {listen!r}: expected HOST:PORT")
     server = grpc.aio.server(options=CHANNEL_OPTIONS)
     add_GRPCInferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -115,7 +120,7 @@ async def start(servicer: InferenceServicer, health: Health, listen: str) -> tup
     except RuntimeError as error:
         raise StartError(f"cannot listen on {listen!r}: the port is taken, or no address of this machine") from error
     await server.start()
-    return server, f"{listen.rpartition(':')[0]}:{port}"
+    return server, f"{host}:{port}"
 
 
 async def drain(

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -18,7 +19,7 @@ from reference_service.health import Health
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import SERVICE, infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from reference_service.server import start
+from reference_service.server import load_engine, start
 from reference_service.servicer import InferenceServicer
 from tests.reference_service.running import InProcess, in_process, wait_for
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
@@ -157,6 +158,21 @@ def test_an_edge_that_pings_often_is_not_sent_away(service: InProcess) -> None:
         for _ in range(20):
             connection.sendall(struct.pack(">HBBBI8x", 0, 8, ping, 0, 0))
             assert next(kind for kind in arriving if kind in {ping, goaway}) == ping
+
+
+def test_a_graph_that_cannot_be_run_or_answers_another_shape_is_refused(tiny_version: ModelVersion) -> None:
+    with pytest.raises(StartError, match=r"tiny@1 sha256:.* cannot be run"):
+        load_engine(replace(tiny_version, model_bytes=b"no graph"), 1)
+    wide = replace(tiny_version.manifest.outputs[0], shape=(-1, 2))
+    with pytest.raises(StartError, match=r"answers \{\(1, 1\)\} for a row; its manifest says \(1, 2\)"):
+        load_engine(replace(tiny_version, manifest=replace(tiny_version.manifest, outputs=(wide,))), 1)
+
+
+@pytest.mark.parametrize("listen", ["9000", ":9000", "127.0.0.1", "127.0.0.1:http"])
+def test_an_address_without_host_or_port_is_refused(service: InProcess, listen: str) -> None:
+    starting = asyncio.run_coroutine_threadsafe(start(service.servicer, Health(), listen), service.loop)
+    with pytest.raises(StartError, match="expected HOST:PORT"):
+        starting.result(10)
 
 
 def test_a_port_that_another_program_listens_on_is_an_error_that_names_it(service: InProcess) -> None:
