@@ -32,10 +32,11 @@ def start_zone(zone: str) -> dict[str, Any]:
 
 
 def restore_zone(zone: str, limit_s: float = 20.0) -> dict[str, Any]:
-    """The rollback of `crash_zone`: start the zone if it is down and wait until it serves."""
-    started = start_zone(zone)
-    zone_serves(zone, limit_s)
-    return started
+    """The rollback of `crash_zone`: a zone that is still down is started, and waited for until it serves."""
+    restored = start_zone(zone)
+    if restored["started"]:
+        zone_serves(zone, limit_s)
+    return restored
 
 
 def switch_traffic(to: str) -> dict[str, Any]:

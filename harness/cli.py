@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-EXIT_USAGE = 2
-EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
+EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED = 2, 70, 130
 
 plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="readiness.toml", required=False)
 run_argument = click.argument("run", type=click.Path(path_type=Path), default="runs", required=False)
@@ -116,9 +114,9 @@ def report(run: Path, *, as_json: bool) -> None:
 def check(plan: Path, *, as_json: bool) -> None:
     """Check PLAN without running anything."""
     loaded = _load(plan)
-    launch = loaded.plan.launch
-    facts = {"plan": str(plan), "stage": launch.stage.value, "service": loaded.plan.service.name, "ok": True}
-    _say(facts, f"{plan}: a valid Plan of {loaded.plan.service.name} for stage {launch.stage.value}", as_json=as_json)
+    name, stage = loaded.plan.service.name, loaded.plan.launch.stage.value
+    text = f"{plan}: a valid Plan of {name} for stage {stage}"
+    _say({"plan": str(plan), "stage": stage, "service": name, "ok": True}, text, as_json=as_json)
 
 
 @cli.command()
