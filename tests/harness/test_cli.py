@@ -13,7 +13,7 @@ from harness.cli import run_cli
 from harness.gates import all_gates
 from harness.plan import load_plan
 from harness.store import create_run
-from tests.builders import AS_OF, SUBJECT, healthy
+from tests.builders import AS_OF, FAULT_S, SUBJECT, healthy, ns
 from tests.harness.test_plan import REFERENCE, WAIVER
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def test_an_unknown_gate_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def _losing_requests() -> World:
-    return healthy().with_rows(lambda rows: (rows["scenario"] == "zone_crash") & (rows.index % 40 == 0), status=14)
+    """Some requests are lost while the zone is down, and at no other time."""
+    window = [ns("zone_crash", at_s) for at_s in (FAULT_S[0] + 0.5, FAULT_S[1] - 0.5)]
+    return healthy().with_rows(lambda rows: rows["intended_ns"].between(*window) & (rows.index % 20 == 0), status=14)
 
 
 def test_a_waiver_in_date_is_go_with_1_waiver(
