@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from harness.fleet.lifecycle import start_fleet
+from harness.fleet.spec import FleetSpec
 from tests.reference_service.running import in_own_process
 from tests.reference_service.tiny_registry import MODEL, tiny_answers, tiny_rows, write_tiny_version
 
@@ -64,6 +66,22 @@ def served_directly(tmp_path: Path) -> Iterator[Served]:
         yield Served(process.await_event("ready")["address"], MODEL, "1", rows, tiny_answers(rows))
 
 
+@pytest.fixture
+def served_through_the_edge(tmp_path: Path) -> Iterator[Served]:
+    """Two zones of the service behind the real Envoy."""
+    write_tiny_version(tmp_path / "registry")
+    rows = tiny_rows(8)
+    spec = FleetSpec(
+        zones=("zone-a", "zone-b"),
+        registry=tmp_path / "registry",
+        model=MODEL,
+        version="1",
+        directory=tmp_path / "fleet",
+    )
+    with start_fleet(spec, lease=True) as fleet:
+        yield Served(fleet.address, MODEL, "1", rows, tiny_answers(rows))
+
+
 def ask(python: Path, served: Served) -> Any:
     """What tritonclient understood of the service."""
     task = {"address": served.address, "model": served.model, "version": served.version, "rows": served.rows.tolist()}
@@ -89,5 +107,7 @@ def check(understood: Any, served: Served) -> None:
     assert "model 'other' is not served here" in message
 
 
-def test_tritonclient_understands_the_service(triton_python: Path, served_directly: Served) -> None:
-    check(ask(triton_python, served_directly), served_directly)
+@pytest.mark.parametrize("how", ["served_directly", "served_through_the_edge"])
+def test_tritonclient_understands_the_service(triton_python: Path, how: str, request: pytest.FixtureRequest) -> None:
+    served: Served = request.getfixturevalue(how)
+    check(ask(triton_python, served), served)
