@@ -100,7 +100,7 @@ def _result(gate: Gate | None, name: str, plan: Plan, run: RunFacts, evidence: M
         checks=checks,
         evidence=gate.requires,
         advice=gate.advice,
-        reproduce=f"{run.reproduce} --gate {gate.id}",
+        reproduce=run.reproduce,
         required=True,
     )
 

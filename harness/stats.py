@@ -133,11 +133,14 @@ class _Prefixes:
         return cls(counts, squares[whole] + (counts - ends[whole]) ** 2, len(over))
 
     def design_effects(self, total: int) -> Reals:
-        """Sample variance over blocks / binomial variance of a block; with one block nothing shows independence."""
+        """Sample variance over blocks / binomial variance of a block, both unbiased; one bad one alone shows no burst.
+
+        With a single block nothing shows independence, so all bad ones count as one.
+        """
         if self.blocks < 2:  # noqa: PLR2004 - a variance needs two
             return np.maximum(1.0, self.counts)
         variance = (self.squares - self.counts**2 / self.blocks) / (self.blocks - 1)
-        binomial = self.counts / self.blocks * (1 - self.counts / total)
+        binomial = self.counts / self.blocks * (total - self.counts) / max(total - 1, 1)
         effects = np.divide(variance, binomial, out=np.ones_like(variance), where=binomial > 0)
         return np.maximum(1.0, effects)
 

@@ -1,0 +1,107 @@
+"""The ledger and the timeline are read as they are, and refused when they can't be one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.slices import block_counts, events, fault_span, fault_windows, outside, requests
+from tests.builders import FAULT_S, FAULT_ZONE, World, every, healthy, ns
+
+
+def ledger(world: World) -> object:
+    return requests(world.evidence["ledger"])
+
+
+@pytest.mark.parametrize("column", ["request_id", "scenario", "phase", "intended_ns", "status"])
+def test_an_empty_cell_is_refused_where_none_may_be(column: str) -> None:
+    def blank(table: pd.DataFrame) -> pd.DataFrame:
+        table[column] = table[column].astype(object).where(table.index != 7, None)
+        return table
+
+    with pytest.raises(ValueError, match=f"column {column} has empty cells"):
+        ledger(healthy().with_table("ledger", "requests", blank))
+
+
+def test_two_rows_with_one_id_are_refused() -> None:
+    doubled = healthy().with_table("ledger", "requests", lambda table: pd.concat([table, table.iloc[:1]]))
+    with pytest.raises(ValueError, match="two rows with one request_id"):
+        ledger(doubled)
+
+
+def test_an_answer_from_before_the_request_is_refused() -> None:
+    early = healthy().with_rows(lambda rows: rows.index == 3, done_ns=lambda rows: rows["intended_ns"] - 1)
+    with pytest.raises(ValueError, match="before its request was due"):
+        ledger(early)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    shuffled = healthy().with_table("ledger", "requests", lambda table: table.sample(frac=1, random_state=1))
+    assert shuffled.judge() == healthy().judge()
+
+
+def test_dictionary_and_nullable_columns_read_the_same() -> None:
+    def typed(table: pd.DataFrame) -> pd.DataFrame:
+        names = {name: "category" for name in ("scenario", "phase", "zone", "model_version")}
+        return table.astype({**names, "sent_ns": "Int64", "done_ns": "Int64"})
+
+    assert healthy().with_table("ledger", "requests", typed).judge() == healthy().judge()
+
+
+def test_response_time_is_done_minus_intended_and_endless_without_a_good_answer() -> None:
+    world = healthy().with_rows(lambda rows: rows.index == 0, status=14)
+    world = world.with_rows(lambda rows: rows.index == 1, done_ns=lambda rows: rows["intended_ns"] + 7_000_000)
+    world = world.with_rows(lambda rows: rows.index == 2, done_ns=np.nan)
+    assert list(requests(world.evidence["ledger"]).response_ms()[:3]) == [np.inf, 7.0, np.inf]
+
+
+def test_blocks_are_seconds_or_twentieths_of_a_short_phase() -> None:
+    rows = requests(healthy().evidence["ledger"])
+    for scenario, phase, count in (("sustained", "hold", 25), ("spike", "peak", 20), ("ramp", "step-0100", 20)):
+        part = rows.of(scenario, phase)
+        over, sizes = block_counts(part, np.ones(len(part), dtype=bool))
+        assert len(sizes) == count
+        assert sizes.sum() == len(part)
+        assert (over == sizes).all()
+
+
+def test_bad_rows_are_counted_in_their_own_block() -> None:
+    rows = requests(healthy().evidence["ledger"]).of("sustained", "hold")
+    over, _ = block_counts(rows, (rows.intended_ns - rows.intended_ns.min()) < 1e9)
+    assert over[0] > 0
+    assert over[1:].sum() == 0
+
+
+def test_fault_windows_end_five_seconds_after_the_proven_removal() -> None:
+    windows = fault_windows(events(healthy().evidence["timeline"]))
+    assert windows == [(ns("zone_crash", FAULT_S[0]), ns("zone_crash", FAULT_S[1] + 5))]
+    stamps = np.array([windows[0][0] - 1, windows[0][0], windows[0][1], windows[0][1] + 1])
+    assert list(outside(stamps, windows)) == [True, False, False, True]
+
+
+@pytest.mark.parametrize("gone", ["fault_requested", "fault_removed"])
+def test_a_fault_with_one_end_is_refused(gone: str) -> None:
+    world = healthy().with_table("timeline", "events", lambda table: table[table["event"] != gone])
+    with pytest.raises(ValueError, match="one request and one proven removal"):
+        fault_windows(events(world.evidence["timeline"]))
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("fault_requested", "fault not requested"),
+        ("fault_in_place", "fault not in place"),
+        ("fault_removed", "fault not removed"),
+    ],
+)
+def test_each_thing_missing_of_a_fault_has_its_own_reason(gone: str, reason: str) -> None:
+    world = healthy().with_table("timeline", "events", lambda table: table[table["event"] != gone])
+    found = fault_span(events(world.evidence["timeline"]), FAULT_ZONE)
+    assert isinstance(found, str)
+    assert found.startswith(reason)
+
+
+def test_a_mask_of_the_builders_is_evenly_spread() -> None:
+    rows = healthy().evidence["ledger"].tables["requests"]
+    assert every(rows, 100, "sustained", "hold").sum() == 25
