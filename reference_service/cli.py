@@ -133,9 +133,16 @@ def bench(*, registry: Path, model: str, version: str, threads: int, seconds: fl
 @refusing
 def train(version: str, output: Path) -> None:
     """Train a version of the flight-delay model (needs the extra `train`)."""
-    from reference_service.training.train import train as train_version  # noqa: PLC0415 - an extra
+    try:
+        from reference_service.training import data, train  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise Refusal(f"training needs {error.name}: install gonogo with the extra `train`") from error
 
-    click.echo(train_version(version, output))
+    try:
+        written = train.train(version, output, report=lambda line: click.echo(line, err=True))
+    except (train.TrainingError, data.DataError) as error:
+        raise Refusal(str(error)) from error
+    click.echo(written.subject)
 
 
 @group.group()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from reference_service.cli import group
+from tests.reference_service.running import LIMIT_S, ROOT
 from tests.reference_service.tiny_registry import write_tiny_version
 
 if TYPE_CHECKING:
@@ -56,3 +59,19 @@ def test_bench_writes_what_it_measured(registry: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "bench.json").read_text())
     assert found["version"] == "2"
     assert result.output.startswith(f"{len(found['latencies_ns'])} calls timed")
+
+
+def test_training_an_unknown_version_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    result = run("train", "--version", "99", "--output", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: there is no recipe for version 99")
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_without_its_extra_names_what_is_missing(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['sklearn'] = None; from reference_service.cli import main; main()"
+    command = [sys.executable, "-c", without, "train", "--version", "1", "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("Error: training needs sklearn")
+    assert "extra `train`" in done.stderr
