@@ -1,16 +1,19 @@
 """What the charts over the run share: the axis of time, the named scenarios and phases, the shaded faults.
 
-Rule: pure; places only, in units of the drawing. Colours, strokes and words of the page are the templates' and the style's.
+Rule: pure; places only, in units of the drawing. Colours and strokes are the style's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reports.numbers import number
 from reports.scales import Scale
-from reports.series import Series
 from reports.wording import fault_words, scenario_words
+
+if TYPE_CHECKING:
+    from reports.series import Series
 
 WIDTH = 960
 LEFT, RIGHT = 62, 950
@@ -37,7 +40,6 @@ class Rule:
     left: float
     right: float
     at: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,14 @@ class Frame:
     faults: tuple[Stretch, ...]
 
 
+def time_axis(series: Series) -> Scale:
+    """From the run's start to the end of its last bin; there must be one."""
+    return Scale(low=min(0.0, series.t_s[0]), high=series.end_s, start=LEFT, end=RIGHT)
+
+
 def frame(series: Series) -> Frame:
-    """The frame of a run that has at least one bin."""
-    x = Scale(low=min(0.0, series.t_s[0]), high=series.end_s, start=LEFT, end=RIGHT)
+    """The axis of time and all that is marked on it."""
+    x = time_axis(series)
     return Frame(x=x, scenarios=_scenarios(series, x), phases=_phases(series, x), faults=_faults(series, x))
 
 

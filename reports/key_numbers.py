@@ -6,10 +6,13 @@ Rule: pure; a number that this run did not measure is named as such, never left 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from harness.model import Check, Result, Verdict
 from reports.numbers import NOT_MEASURED, against, span
 from reports.wording import OUTCOMES, Mark
+
+if TYPE_CHECKING:
+    from harness.model import Check, Result, Verdict
 
 
 @dataclass(frozen=True, slots=True)

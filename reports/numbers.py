@@ -1,7 +1,7 @@
 """Writes numbers the way a reader wants them: few digits, grouped thousands, unit after a no-break space.
 
-Rule: pure. Rounding is for the eye only and happens nowhere else; a number too close to its limit to tell apart at three
-digits gets more digits, never a wrong side.
+Rule: pure. Rounding is for the eye only and happens nowhere else; a number too close to its limit to tell apart at
+three digits gets more digits.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import math
 NOT_MEASURED = "not measured"
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 _DIGITS = 3
+_TINY = 1e-4
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = _DIGITS) -> str:
-    """`value` in `digits` significant digits; whole numbers and thousands in full; ratios near 1 keep what is missing."""
+    """`value` in `digits` significant digits; whole numbers and thousands in full; near 1, the digits missing to it."""
     if not math.isfinite(value):
         return NOT_MEASURED
+    if 0 < abs(value) < _TINY:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
     if float(value).is_integer() or abs(value) >= 10**digits:
         return f"{value:,.0f}"
     distance = 1 - abs(value) if 0.9 < abs(value) < 1 else abs(value)  # noqa: PLR2004 - 0.99953, not 1.00

@@ -5,18 +5,22 @@ Rule: pure; states what the series holds and judges nothing, for the gates judge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reports.numbers import number
-from reports.series import Fault, Series, Value
 from reports.wording import fault_words, scenario_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.series import Fault, Series, Value
 
 _AROUND_S = 2.0
 """How much of the run before and after a fault is compared with it."""
 
 
 def response_time(run: Series) -> str:
-    """The slowest stretch, and how often the objective was missed for one."""
+    """The slowest bin, and in how many the objective was missed; of answered requests, as failed ones have no time."""
     worst = max((i for i, value in enumerate(run.p99_ms) if value is not None), key=lambda i: run.p99_ms[i] or 0.0)
     peak = f"The slowest {_bin(run)} had a p99 of {number(run.p99_ms[worst] or 0.0)} ms{_place(run, worst)}."
     limits = [(value, _limit(run, index)) for index, value in enumerate(run.p99_ms) if value is not None]
@@ -24,15 +28,19 @@ def response_time(run: Series) -> str:
     if not held:
         return peak
     if all(held):
-        return f"p99 stayed at or under its objective in every {_bin(run)} measured. {peak}"
-    return f"p99 was above its objective in {held.count(False)} of {len(held)} stretches of {_bin(run)}. {peak}"
+        return f"The p99 of answered requests stayed at or under its objective in every {_bin(run)} measured. {peak}"
+    missed = f"{held.count(False)} of {len(held)} measurements, one for each {_bin(run)}"
+    return f"The p99 of answered requests was above its objective in {missed}. {peak}"
 
 
 def throughput(run: Series) -> str:
     """The highest rate answered, and what failed."""
     best = max(range(len(run.ok_rps)), key=lambda index: run.ok_rps[index] or 0.0)
     peak = f"The most answered was {number(round(run.ok_rps[best] or 0.0))} requests a second{_place(run, best)}"
-    failed = round(sum(value or 0.0 for value in run.failed_rps) * run.bin_s)
+    counted = [value for value in run.failed_rps if value is not None]
+    if not counted:
+        return f"{peak}; failures were not recorded."
+    failed = round(sum(counted) * run.bin_s)
     if not failed:
         return f"{peak}; no request failed. Where answered and offered part, the service or the generator fell behind."
     first = next(index for index, value in enumerate(run.failed_rps) if value)
@@ -61,7 +69,7 @@ def _told(run: Series, fault: Fault) -> str:
     after = _mean(run, values, scenario_end_s - _AROUND_S, scenario_end_s)
     least = min(during, default=0.0)
     return (
-        f"{fault_words(fault.kind, fault.subject).capitalize()}: it answered {before} requests a second before, "
+        f"{fault_words(fault.kind, fault.subject)}: it answered {before} requests a second before, "
         f"{number(round(least))} at the lowest, and {after} at the end of that load."
     )
 
@@ -87,8 +95,7 @@ def _place(run: Series, index: int) -> str:
 
 
 def _bin(run: Series) -> str:
-    names = {0.5: "half second", 1.0: "second"}
-    return names.get(run.bin_s, f"{number(run.bin_s)} s")
+    return {0.5: "half second", 1.0: "second"}.get(run.bin_s, f"stretch of {number(run.bin_s)} s")
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -1,19 +1,22 @@
 """Renders a verdict as one self-contained page that needs no network, no script and no second file.
 
-Rule: pure: the same verdict gives the same bytes. The template loader is the only access to files, every value is escaped,
-and a name that a template misspells is an error.
+Rule: pure: the same verdict gives the same bytes. The template loader is the only access to files, every value is
+escaped, and a name that a template misspells is an error.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from harness.model import Verdict
 from reports import numbers, wording
 from reports.charts import charts
 from reports.key_numbers import key_numbers
+
+if TYPE_CHECKING:
+    from harness.model import Verdict
 
 _BLOCKERS_ON_PAGE_ONE = 6
 
@@ -26,6 +29,7 @@ def render(verdict: Verdict) -> str:
         .render(
             verdict=verdict,
             results=wording.worst_first(verdict.results),
+            titles={result.gate: result.title for result in verdict.results},
             blocking=[result for result in wording.worst_first(verdict.results) if result.blocks],
             blockers_shown=_BLOCKERS_ON_PAGE_ONE,
             key_numbers=key_numbers(verdict),

@@ -1,19 +1,22 @@
 """Maps values to places in a drawing, chooses round ticks, and spells the paths of lines and areas.
 
-Rule: pure; the ticks are matplotlib's, the drawing is the templates'. Places are rounded to a tenth of a unit, which no eye
-can tell apart and which keeps a chart small and the same on every machine.
+Rule: pure; the ticks are matplotlib's, the drawing is the templates'. Places are rounded to a tenth of a unit, which no
+eye can tell apart and which keeps a chart small and the same on every machine.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from reports.numbers import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Point = tuple[float, float]
 
@@ -47,14 +50,16 @@ class Scale:
 
     def ticks(self, count: int = 6) -> tuple[Tick, ...]:
         """Round values between low and high, at most about `count` on a linear scale, 1-2-5 on a logarithmic one."""
-        locator = LogLocator(10, subs=(1, 2, 5), numticks=99) if self.log else MaxNLocator(count, steps=[1, 2, 5, 10])
+        locator = (
+            LogLocator(10, subs=(1, 2, 5), numticks=99) if self.log else MaxNLocator(count, steps=[1, 2, 2.5, 5, 10])
+        )
         values = (round(float(value), 9) for value in locator.tick_values(self.low, self.high))
         return tuple(Tick(self.place(value), number(value)) for value in values if self.low <= value <= self.high)
 
 
 def linear(high: float, start: float, end: float) -> Scale:
     """A scale from zero to the first round value at or above `high`."""
-    top = float(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(0, max(high, 1e-9))[-1])
+    top = float(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, max(high, 1e-9))[-1])
     return Scale(low=0, high=top, start=start, end=end)
 
 
@@ -68,6 +73,11 @@ def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
 def line(points: Iterable[Point | None]) -> str:
     """An SVG path through the points, broken where one is missing; a lone point becomes a dot by its round cap."""
     return "".join(_stroke(list(run)) for present, run in groupby(points, lambda point: point is not None) if present)
+
+
+def stems(points: Iterable[Point], base: float) -> str:
+    """An SVG path of upright strokes from the base line to each point, for what happens rarely."""
+    return "".join(f"M{x:g} {base:g}V{y:g}" for x, y in points)
 
 
 def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:

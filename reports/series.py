@@ -1,14 +1,16 @@
 """The run over time as the charts read it: equal bins, phases, faults, distributions, limits.
 
-Rule: pure; nothing is computed here that could change a judgement. `verdict.series` is the only source, and a part of it
-that is absent is empty here.
+Rule: pure; nothing is computed here that could change a judgement. `verdict.series` is the only source, and a
+part of it that is absent is empty here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 Value = float | None
 Values = tuple[Value, ...]
@@ -98,8 +100,9 @@ class Series:
         return found
 
     def phase_at(self, t_s: float) -> Phase | None:
-        """The phase that `t_s` lies in."""
-        return next((phase for phase in self.phases if phase.start_s <= t_s < phase.end_s), None)
+        """The last phase begun that `t_s` lies in; a phase ends with its last request, so up to one bin early."""
+        found = (phase for phase in reversed(self.phases) if phase.start_s <= t_s < phase.end_s + self.bin_s)
+        return next(found, None)
 
     def coarse(self, bins_max: int) -> Series:
         """The same run in at most `bins_max` bins: mean rates, and the worst latency and failures of what is joined."""
@@ -128,14 +131,15 @@ def read(series: Mapping[str, Any]) -> Series:
     absent = (None,) * len(t_s)
     bin_s = float(series.get("bin_s", 1.0))
     end_s = t_s[-1] + bin_s if t_s else 0.0
+    phases = tuple(_phase(item) for item in series.get("phases", ()))
     return Series(
         bin_s=bin_s,
         t_s=t_s,
         **{name: tuple(series.get(name, absent)) for name in ("ok_rps", "failed_rps", "p50_ms", "p99_ms", "max_ms")},
         zones={zone: tuple(values) for zone, values in series.get("zones", {}).items()},
-        phases=tuple(_phase(item) for item in series.get("phases", ())),
+        phases=phases,
         faults=tuple(_fault(item, end_s) for item in series.get("faults", ())),
-        distributions=_distributions(series.get("distribution", {})),
+        distributions=_distributions(series.get("distribution", {}), phases),
         slo_ms=series.get("slo_ms", {}),
     )
 
@@ -149,9 +153,12 @@ def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
     return Fault(item["kind"], item["subject"], item["start_s"], end_s if item["end_s"] is None else item["end_s"])
 
 
-def _distributions(items: Mapping[str, Mapping[str, Any]]) -> tuple[Distribution, ...]:
-    read_all = (Distribution(name, tuple(item["edges_ms"]), tuple(item["counts"])) for name, item in items.items())
-    return tuple(distribution for distribution in read_all if distribution.n)
+def _distributions(items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phase]) -> tuple[Distribution, ...]:
+    """Those that hold requests, in the order of the run."""
+    order = [phase.scenario for phase in phases]
+    names = sorted(items, key=lambda name: order.index(name) if name in order else len(order))
+    found = (Distribution(name, tuple(items[name]["edges_ms"]), tuple(items[name]["counts"])) for name in names)
+    return tuple(distribution for distribution in found if distribution.n)
 
 
 def _joined(values: Values, size: int, how: Callable[[Sequence[float]], float]) -> Values:

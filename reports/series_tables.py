@@ -1,15 +1,18 @@
 """The numbers behind each chart as a table, for those who can't see the drawing or want the figures.
 
-Rule: pure. A table over the run has at most 36 rows, each the worst of its stretch for latency and failures, the mean for
-rates.
+Rule: pure. A table over the run has at most 36 rows: of its stretch, each has the worst latency and failures, and the
+mean of other rates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reports.numbers import number
-from reports.series import Series, Value
+
+if TYPE_CHECKING:
+    from reports.series import Series, Value
 
 _ROWS_MAX = 36
 _ABSENT = "–"

@@ -5,8 +5,12 @@ Rule: pure strings; no colour, no width, no path. Whoever prints them decides wh
 
 from __future__ import annotations
 
-from harness.model import Result, Verdict
+from typing import TYPE_CHECKING
+
 from reports.wording import OUTCOMES, decision_mark, why, worst_first
+
+if TYPE_CHECKING:
+    from harness.model import Result, Verdict
 
 
 def summary_lines(verdict: Verdict) -> list[str]:
@@ -21,5 +25,5 @@ def summary_lines(verdict: Verdict) -> list[str]:
 
 def _gate_lines(result: Result) -> list[str]:
     mark = OUTCOMES[result.outcome]
-    note = "" if result.blocks else (f" (waived: {result.waiver})" if result.waiver else " (not required)")
+    note = "" if result.blocks else (f" (waived by {result.waiver})" if result.waiver else " (not required)")
     return [f"  {mark.symbol} {mark.word.lower()}: {result.title} [{result.gate}]{note}", f"      {result.reason}"]

@@ -1,6 +1,7 @@
 """The words of a report: what outcomes, scenarios, faults and facts are called, for a director and for an engineer.
 
-Rule: pure; every sentence says only what the verdict holds. Marks stand beside words, never alone, and never by colour alone.
+Rule: pure; every sentence says only what the verdict holds. Marks stand beside words,
+never alone.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ _SCENARIOS = {
     "rollback": "rollback",
 }
 _FAULTS = {
-    "zone_crash": "{subject} killed",
-    "zone_freeze": "{subject} frozen",
-    "rollback": "{subject} in service",
-    "promoted": "{subject} in service",
+    "zone_crash": "killed",
+    "zone_freeze": "frozen",
+    "promoted": "in service",
 }
 
 _CHECKS = {
@@ -96,21 +96,30 @@ def decision_mark(verdict: Verdict) -> Mark:
     return Mark("✗", "NO-GO", "fail")
 
 
-def decision_note(verdict: Verdict) -> str:
-    """The headline without the word that stands large beside it."""
-    return verdict.headline.removeprefix(verdict.decision.value).strip()
+def stage_words(verdict: Verdict) -> str:
+    """The headline between the word that stands large and its first colon: for which stage, with how many waivers."""
+    return verdict.headline.removeprefix(verdict.decision.value).partition(": ")[0].strip()
+
+
+def headline_detail(verdict: Verdict) -> str:
+    """What the headline says after its first colon."""
+    detail = verdict.headline.partition(": ")[2]
+    return detail[:1].upper() + detail[1:]
 
 
 def why(verdict: Verdict) -> str:
-    """The one sentence that explains the decision by counting required gates."""
-    required = [result for result in verdict.results if result.required]
-    passed = sum(result.outcome is Outcome.PASS for result in required)
-    waived = sum(result.waiver is not None for result in required)
-    base = f"{passed} of {counted(len(required), 'required gate')} passed on the evidence of this run"
-    if verdict.decision is Decision.GO:
-        return f"{base}, and {_accepted(waived)}." if waived else f"{base}."
-    blocking = [result for result in required if result.blocks]
-    return f"{base}; {_stopping(blocking)}."
+    """The one sentence that explains the decision to someone who knows no gate by name."""
+    blocking = [result for result in verdict.results if result.blocks]
+    if blocking:
+        return _stopping(blocking, sum(result.required for result in verdict.results))
+    if verdict.decision is Decision.NO_GO:
+        return "No required gate failed, yet the run did not reach its end: what it did not see, it does not prove."
+    waived = sum(result.waiver is not None for result in verdict.results)
+    if waived:
+        return (
+            f"{counted(waived, 'gate')} did not pass; a named owner has accepted that, until a date. All others passed."
+        )
+    return "Every required gate passed on the evidence of this run; none failed, none stayed unknown, none was waived."
 
 
 def worst_first(results: tuple[Result, ...]) -> tuple[Result, ...]:
@@ -140,9 +149,9 @@ def not_judged_name(item: Mapping[str, str]) -> str:
 
 def fault_words(kind: str, subject: str) -> str:
     """What was done to whom, short enough for a label."""
-    return _FAULTS.get(kind, "{subject}: " + kind.replace("_", " ").replace("{", "").replace("}", "")).format(
-        subject=subject
-    )
+    if kind in _FAULTS:
+        return f"{subject} {_FAULTS[kind]}"
+    return f"{subject}: {kind.replace('_', ' ')}"
 
 
 def facts(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -173,14 +182,10 @@ def fact_text(value: Any) -> str:
             return "not known" if value is None else str(value)
 
 
-def _accepted(waived: int) -> str:
-    return f"{counted(waived, 'gate')} that did not {'is' if waived == 1 else 'are'} accepted by a named owner's waiver"
-
-
-def _stopping(blocking: list[Result]) -> str:
+def _stopping(blocking: list[Result], required: int) -> str:
     failed = sum(result.outcome is Outcome.FAIL for result in blocking)
     unknown = len(blocking) - failed
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{unknown} could not be judged"] if unknown else []
-    each = "which stops" if len(blocking) == 1 else "each of which stops"
-    return f"{' and '.join(parts)}, {each} this stage" if parts else "yet the decision stands for the reason above"
+    each = "That alone stops" if len(blocking) == 1 else "Each of them alone stops"
+    return f"Of {counted(required, 'required gate')}, {' and '.join(parts)}. {each} this stage."
