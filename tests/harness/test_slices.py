@@ -43,7 +43,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 def test_dictionary_and_nullable_columns_read_the_same() -> None:
     def typed(table: pd.DataFrame) -> pd.DataFrame:
-        names = {name: "category" for name in ("scenario", "phase", "zone", "model_version")}
+        names = dict.fromkeys(("scenario", "phase", "zone", "model_version"), "category")
         return table.astype({**names, "sent_ns": "Int64", "done_ns": "Int64"})
 
     assert healthy().with_table("ledger", "requests", typed).judge() == healthy().judge()

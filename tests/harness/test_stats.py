@@ -148,8 +148,11 @@ def test_what_is_needed_is_enough_and_not_too_much(over: list[int], size: int, l
 
 
 def rulings(rate: float, limit: float, burst: float, runs: int = 400) -> dict[Outcome, float]:
-    """Share of each outcome on streams of 60 blocks of 100 whose bad ones come in bursts: a block's own rate is drawn
-    from a beta distribution around `rate`, so that counts have about `burst` times the binomial's variance."""
+    """Share of each outcome on streams of 60 blocks of 100 whose bad ones come in bursts.
+
+    A block's own rate is drawn from a beta distribution around `rate`, so that counts have about `burst` times the
+    binomial's variance.
+    """
     rng = np.random.default_rng(5)
     strength = 99 / (burst - 1) - 1 if burst > 1 else math.inf
     found = []

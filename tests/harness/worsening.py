@@ -85,7 +85,7 @@ def _late(table: pd.DataFrame, rows: Any, pick: Random) -> None:
 
 
 def _unsent(table: pd.DataFrame, rows: Any, _: Random) -> None:
-    """The generator sends good requests no more. (A bad one it did not send would not be the service's.)"""
+    """The generator sends good requests no more; a bad one that it did not send would not be the service's."""
     slow = table.loc[rows, "done_ns"] - table.loc[rows, "intended_ns"] > 5 * MS
     rows = rows[(table.loc[rows, "status"] == 0) & ~slow]
     table.loc[rows, "status"] = -3

@@ -1,0 +1,1 @@
+"""One mirror test for gates of a kind."""

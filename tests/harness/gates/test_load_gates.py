@@ -1,0 +1,205 @@
+"""The gates on load: each defect is caught, the generator's are not the service's, and too little is UNKNOWN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from harness.gates import all_gates
+from harness.model import Outcome
+from tests.builders import FAULT_S, World, every, healthy, ns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
+GATES = all_gates()
+LATENCY = {"sustained_latency": ("sustained", "hold"), "spike_latency": ("spike", "peak")}
+
+
+def slow(scenario: str, phase: str, one_in: int, ms: float = 400) -> World:
+    return healthy().with_rows(
+        lambda rows: every(rows, one_in, scenario, phase), done_ns=lambda rows: rows["intended_ns"] + ms * 1e6
+    )
+
+
+def between(start: float, end: float, scenario: str = "sustained") -> Any:
+    return lambda rows: rows["intended_ns"].between(ns(scenario, start), ns(scenario, end))
+
+
+@pytest.mark.parametrize(("name", "place"), LATENCY.items())
+def test_slow_answers_fail(name: str, place: tuple[str, str]) -> None:
+    world = slow(*place, one_in=40)
+    (check,) = world.checks(GATES[name]).values()
+    assert check.outcome is FAIL
+    assert check.observed == 400
+    assert check.interval is not None
+    assert "took longer than" in check.reason
+    assert slow("shadow", "hold", 2).result(name).outcome is PASS
+
+
+@pytest.mark.parametrize(("name", "place"), LATENCY.items())
+def test_failed_requests_are_over_any_limit(name: str, place: tuple[str, str]) -> None:
+    world = healthy().with_rows(lambda rows: every(rows, 40, *place), status=14)
+    (check,) = world.checks(GATES[name]).values()
+    assert (check.outcome, check.observed) == (FAIL, None)
+
+
+def test_near_the_limit_it_says_how_many_more_are_needed() -> None:
+    (check,) = slow("sustained", "hold", 110).checks(GATES["sustained_latency"]).values()
+    assert check.outcome is UNKNOWN
+    assert "more are needed" in check.reason
+
+
+def test_one_burst_of_slow_answers_is_too_few_samples_of_bursts() -> None:
+    burst = healthy().with_rows(between(10, 10.2), done_ns=lambda rows: rows["intended_ns"] + 400e6)
+    assert burst.result("sustained_latency").outcome is UNKNOWN
+
+
+def test_a_stall_that_fills_the_cap_is_the_services_failure() -> None:
+    """The service stalls for two seconds: some wait, some can't even be sent; the pacing was good."""
+    world = healthy().with_rows(
+        between(10, 12), done_ns=lambda rows: np.maximum(rows["done_ns"], ns("sustained", 12)) + rows["request_id"] % 7
+    )
+    world = world.with_rows(between(11, 12), status=-2, sent_ns=np.nan, done_ns=np.nan)
+    stalled = world.with_rows(between(14, 16), status=-1, done_ns=np.nan)
+    assert stalled.result("load_generator").outcome is PASS
+    assert stalled.result("sustained_latency").outcome is FAIL
+    assert stalled.result("availability").outcome is FAIL
+    assert stalled.judge().exit_code == 1
+
+
+def test_a_generator_stopped_for_two_seconds_is_unknown_on_the_generator() -> None:
+    stopped = healthy().with_rows(
+        between(10, 12),
+        sent_ns=ns("sustained", 12),
+        done_ns=lambda rows: ns("sustained", 12) + 5e6 + rows["request_id"] % 7,
+    )
+    for name in ("load_generator", "sustained_latency", "availability"):
+        result = stopped.result(name)
+        assert result.outcome is UNKNOWN, name
+        assert "the generator, not the service" in result.reason
+    assert stopped.result("spike_latency").outcome is PASS
+    assert stopped.judge().exit_code == 3
+
+
+def test_requests_never_sent_are_the_generators() -> None:
+    unsent = healthy().with_rows(
+        lambda rows: every(rows, 50, "spike", "peak"), status=-3, sent_ns=np.nan, done_ns=np.nan
+    )
+    assert "were never sent" in unsent.result("spike_latency").reason
+    assert unsent.result("load_generator").outcome is UNKNOWN
+
+
+def failing(one_in: int, scenario: str = "sustained", phase: str | None = None) -> World:
+    return healthy().with_rows(lambda rows: every(rows, one_in, scenario, phase), status=14)
+
+
+def test_availability_fails_above_its_budget_and_is_unknown_near_it() -> None:
+    assert failing(50).result("availability").outcome is FAIL
+    assert failing(270).result("availability").outcome is UNKNOWN
+    assert failing(2000).result("availability").outcome is PASS
+
+
+def test_warm_up_counts_as_availability() -> None:
+    assert failing(2, "sustained", "warmup").result("availability").outcome is not PASS
+
+
+def test_answers_after_the_timeout_are_no_answers() -> None:
+    world = healthy().with_rows(
+        lambda rows: every(rows, 50, "shadow"), done_ns=lambda rows: rows["intended_ns"] + 2.1e9
+    )
+    assert world.result("availability").outcome is FAIL
+
+
+def test_availability_leaves_out_fault_windows_and_the_ramp_beyond_the_promise() -> None:
+    start, end = FAULT_S[0], FAULT_S[1] + 5
+    assert healthy().with_rows(between(start, end, "zone_crash"), status=14).result("availability").outcome is PASS
+    after = healthy().with_rows(between(end + 0.1, end + 3, "zone_crash"), status=14)
+    assert after.result("availability").outcome is not PASS
+    assert failing(2, "ramp", "step-0400").result("availability").outcome is PASS
+    assert failing(9, "ramp", "step-0300").result("availability").outcome is FAIL
+
+
+def test_availability_needs_the_fault_on_the_timeline() -> None:
+    calm = healthy().with_table("timeline", "events", lambda table: table[~table["event"].str.startswith("fault")])
+    assert "no fault is on the timeline" in calm.result("availability").reason
+
+
+def test_capacity_is_the_highest_step_that_holds_with_all_below() -> None:
+    checks = slow("ramp", "step-0300", 10).checks(GATES["ramp_capacity"])
+    assert {check.outcome for check in checks.values()} == {PASS}
+    assert checks["in_six_months"].observed == 200
+    assert "400 req/s in a year is not shown" in checks["in_six_months"].reason
+
+
+def test_a_step_below_the_need_that_fails_is_missing_capacity() -> None:
+    checks = slow("ramp", "step-0200", 10).checks(GATES["ramp_capacity"])
+    assert checks["at_launch"].outcome is PASS
+    assert (checks["in_six_months"].outcome, checks["in_six_months"].observed) == (FAIL, 100)
+    assert slow("ramp", "step-0100", 10).result("ramp_capacity").outcome is FAIL
+
+
+def test_a_generator_that_can_not_keep_up_below_the_need_is_unknown() -> None:
+    def lagging(phase: str) -> World:
+        return healthy().with_rows(
+            lambda rows: every(rows, 2, "ramp", phase),
+            sent_ns=lambda rows: rows["intended_ns"] + 9e6,
+            done_ns=lambda rows: rows["intended_ns"] + 12e6,
+        )
+
+    assert "the generator, not the service" in lagging("step-0200").result("ramp_capacity").reason
+    assert lagging("step-0200").result("ramp_capacity").outcome is UNKNOWN
+    assert lagging("step-0300").result("ramp_capacity").outcome is PASS
+    assert lagging("step-0400").result("load_generator").outcome is PASS  # beyond what is promised
+    assert lagging("step-0300").result("load_generator").outcome is UNKNOWN
+
+
+def test_a_need_that_was_never_tried_is_unknown() -> None:
+    from dataclasses import replace
+
+    world = healthy().with_plan(traffic=replace(healthy().plan.traffic, six_months_rps=900, one_year_rps=1000))
+    assert world.result("ramp_capacity").outcome is UNKNOWN
+    assert "no higher rate was tried" in world.result("ramp_capacity").reason
+
+
+def counted(cluster: str, column: str, growth: int) -> World:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        rows = table["cluster"] == cluster
+        table.loc[rows, column] += np.arange(rows.sum()) * growth // 10
+        return table
+
+    return healthy().with_table("edge", "counters", edit)
+
+
+@pytest.mark.parametrize("cluster", ["primary", "candidate"])
+def test_retries_and_refused_retries_are_seen_per_cluster(cluster: str) -> None:
+    checks = counted(cluster, "upstream_rq_retry", 5).checks(GATES["first_attempts"])
+    failing_names = {name for name, check in checks.items() if check.outcome is FAIL}
+    assert failing_names == {f"{cluster}_retries"}
+    refused = counted(cluster, "upstream_rq_retry_overflow", 1).checks(GATES["first_attempts"])
+    assert refused[f"{cluster}_refused"].outcome is FAIL
+
+
+def test_retries_during_a_fault_are_the_faults() -> None:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table["t_ns"] > ns("zone_crash", FAULT_S[0] + 1), "upstream_rq_retry"] += 500
+        return table
+
+    assert healthy().with_table("edge", "counters", edit).result("first_attempts").outcome is PASS
+
+
+def test_counters_read_once_or_running_backwards_prove_nothing() -> None:
+    once = healthy().with_table("edge", "counters", lambda table: table.groupby("cluster").head(1))
+    assert once.result("first_attempts").outcome is UNKNOWN
+    back = healthy().with_table("edge", "counters", lambda table: table.assign(upstream_rq_total=-table["t_ns"]))
+    assert "ran backwards" in back.result("first_attempts").reason
+
+
+def test_few_first_attempts_are_unknown() -> None:
+    few = healthy().with_table(
+        "edge", "counters", lambda table: table.assign(upstream_rq_total=table["upstream_rq_total"] // 10)
+    )
+    assert "more are needed" in few.result("first_attempts").reason
