@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from harness.load.columns import column
 from harness.load.schedule import phase_starts_ns
 from harness.timeline import NoTimeline, Timeline
 
@@ -108,9 +109,8 @@ class Recorder:
             self._error = error
 
     def _write(self, stream: pa.RecordBatchWriter, rows: list[Row]) -> None:
-        columns = [
-            pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), self._schema, strict=True)
-        ]
+        fields = zip(zip(*rows, strict=True), self._schema, strict=True)
+        columns = [column(values, field.type) for values, field in fields]
         batch = pa.record_batch(columns, schema=self._schema)
         stream.write_batch(batch, custom_metadata={BATCH_KEY: str(self.batches)})
         self.batches += 1
