@@ -45,7 +45,7 @@ def latency_of(name: str, times_ms: Reals, blocks: tuple[Counts, Counts], limit_
     p99_ms = quantile(times_ms, P99) if len(times_ms) else math.inf
     words = f"{_share(ruling.ratio)} of {ruling.n:,} took longer than {limit_ms:g} ms or got no good answer"
     if ruling.outcome is Outcome.PASS:
-        words = f"99 % of {ruling.n:,} were answered within {p99_ms:.1f} ms; {limit_ms:g} ms allowed"
+        words = f"99 % of {ruling.n:,} were answered within {_brief(p99_ms)} ms; {limit_ms:g} ms allowed"
     return Check(
         name=name,
         outcome=ruling.outcome,
@@ -94,6 +94,11 @@ def experiment_limit(case: Case, name: str, key: str) -> float:
     if limit is None:
         raise ValueError(f"the Plan sets no experiments.{name}.{key}")
     return float(limit)
+
+
+def _brief(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _share(ratio: float) -> str:

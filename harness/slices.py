@@ -137,12 +137,19 @@ def first_event(table: pd.DataFrame, event: str, subject: str, after_ns: float =
 
 
 def fault_windows(table: pd.DataFrame) -> list[tuple[float, float]]:
-    """Each fault, from its request to 5 s after its proven removal. Raises ValueError when the two don't pair up."""
+    """Each fault, from its request to 5 s after its proven removal. Raises ValueError when the two don't pair up.
+
+    A removal may be proven again later, as when an experiment's rollback looks once more; the first proof counts.
+    """
     windows: list[tuple[float, float]] = []
     faults = table[table["event"].isin(["fault_requested", "fault_removed"])]
     for subject, group in faults.groupby("subject", sort=True):
-        names, stamps = list(group["event"]), list(group["t_ns"])
-        if names != ["fault_requested", "fault_removed"] * (len(names) // 2):
+        first = group[group["event"] != group["event"].shift()]
+        names, stamps = list(first["event"]), list(first["t_ns"])
+        if group["event"].eq("fault_requested").sum() != len(names) / 2 or names != [
+            "fault_requested",
+            "fault_removed",
+        ] * (len(names) // 2):
             raise ValueError(f"the faults of {subject} don't each have one request and one proven removal")
         ends = (float(stamp) + SETTLE_S * SECOND_NS for stamp in stamps[1::2])
         windows.extend(zip(map(float, stamps[::2]), ends, strict=True))

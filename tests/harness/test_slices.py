@@ -87,6 +87,25 @@ def test_a_fault_with_one_end_is_refused(gone: str) -> None:
         fault_windows(events(world.evidence["timeline"]))
 
 
+def test_a_removal_proven_twice_ends_the_window_at_the_first_proof() -> None:
+    def again(table: pd.DataFrame) -> pd.DataFrame:
+        extra = table[table["event"] == "fault_removed"].assign(t_ns=ns("zone_crash", 15))
+        return pd.concat([table, extra])
+
+    world = healthy().with_table("timeline", "events", again)
+    assert fault_windows(events(world.evidence["timeline"])) == fault_windows(events(healthy().evidence["timeline"]))
+
+
+def test_a_fault_requested_twice_and_removed_once_is_refused() -> None:
+    def again(table: pd.DataFrame) -> pd.DataFrame:
+        extra = table[table["event"] == "fault_requested"].assign(t_ns=ns("zone_crash", 4))
+        return pd.concat([table, extra])
+
+    world = healthy().with_table("timeline", "events", again)
+    with pytest.raises(ValueError, match="one request and one proven removal"):
+        fault_windows(events(world.evidence["timeline"]))
+
+
 @pytest.mark.parametrize(
     ("gone", "reason"),
     [
