@@ -100,7 +100,10 @@ def _cluster(name: str, ports: Ports) -> Json:
         "lb_policy": "LEAST_REQUEST",  # a zone that stops answering keeps its requests, and so is picked less
         "connect_timeout": _duration(settings.CONNECT_TIMEOUT_S),
         "load_assignment": {"cluster_name": name, "endpoints": localities},
-        "common_lb_config": {"healthy_panic_threshold": {"value": settings.PANIC_THRESHOLD_PERCENT}},
+        "common_lb_config": {
+            "healthy_panic_threshold": {"value": settings.PANIC_THRESHOLD_PERCENT},
+            "update_merge_window": _duration(settings.UPDATE_MERGE_WINDOW_S),
+        },
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _upstream_http()
         },

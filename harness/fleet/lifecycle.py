@@ -74,7 +74,7 @@ def start_fleet(spec: FleetSpec, *, lease: bool, ready_limit_s: float = 30.0) ->
 
     With `lease` it ends when this process does, however that happens; without, only `close` or `down` end it.
     """
-    spec.directory.mkdir(parents=True, exist_ok=True)
+    spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may hold the control socket too
     control = spec.control or Path(tempfile.mkdtemp(prefix="gonogo-")) / "fleet.sock"
     spec_file = spec.directory / "fleet.json"
     placed = dataclasses.replace(spec, directory=spec.directory.resolve(), control=control)

@@ -6,6 +6,7 @@ the edge, the edge's opinion of every process, then one request through the edge
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,13 @@ def serves(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def accepts(socket_path: str) -> bool:
+    """Whether somebody listens on a unix socket; httpx would leave its own socket open where nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(HEALTH_LIMIT_S)
+        return probe.connect_ex(socket_path) == 0
+
+
 def log_tail(path: str | Path) -> str:
     """The last lines of a log, each indented, under its path."""
     with Path(path).open(errors="replace") as log:
@@ -75,6 +83,8 @@ def _groups(status: Reply) -> dict[str, Reply]:
 
 
 def _edge_lacks(status: Reply) -> str | None:
+    if not accepts(status["admin"]):
+        return "Envoy does not open its admin socket\n" + log_tail(status["edge"]["log"])
     try:
         with EdgeAdmin(status["admin"]) as edge:
             hosts = edge.hosts()

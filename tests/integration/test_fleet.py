@@ -1,4 +1,4 @@
-"""A fleet of three zones and a candidate under a small load: faults lose nothing, and routes go where they are sent.
+"""Three zones of the reference service and a candidate, under a small load: faults lose nothing, routes lead right.
 
 Rule: one fleet for the module; every test leaves it as it found it.
 """
@@ -17,11 +17,15 @@ import pytest
 from harness.fleet.client import FleetError
 from harness.fleet.edge import EdgeAdmin
 from harness.fleet.lifecycle import Fleet, start_fleet
-from tests.harness.fleet.fleet_support import Load, all_gone, standin_spec, wait_until
+from harness.fleet.spec import FleetSpec
+from reference_service.protocol.messages import infer_request
+from tests.harness.fleet.fleet_support import Load, all_gone, wait_until
+from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+REQUEST = infer_request(MODEL, "features", tiny_rows(1)).SerializeToString()
 TTD_LIMIT_S = 2.0
 RETURN_LIMIT_S = 10.0
 ROUTE_LIMIT_S = 2.0
@@ -29,7 +33,17 @@ ROUTE_LIMIT_S = 2.0
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    spec = standin_spec(tmp_path_factory.mktemp("fleet"), candidate="2")
+    registry = tmp_path_factory.mktemp("registry")
+    for version in ("1", "2"):
+        write_tiny_version(registry, version)
+    spec = FleetSpec(
+        zones=("zone-a", "zone-b", "zone-c"),
+        registry=registry,
+        model=MODEL,
+        version="1",
+        candidate="2",
+        directory=tmp_path_factory.mktemp("fleet"),
+    )
     with start_fleet(spec, lease=True) as running:
         yield running
 
@@ -52,7 +66,7 @@ def prediction_ids(fleet: Fleet, group: str) -> set[str]:
 
 
 def test_a_killed_zone_loses_no_request_stays_down_and_returns(fleet: Fleet, edge: EdgeAdmin) -> None:
-    with Load(fleet.address) as load:
+    with Load(fleet.address, REQUEST) as load:
         pids = fleet.client.kill("zone-a")["pids"]
         assert pids
         assert all_gone(pids)
@@ -70,7 +84,7 @@ def test_a_killed_zone_loses_no_request_stays_down_and_returns(fleet: Fleet, edg
 
 
 def test_a_frozen_zone_loses_no_request_and_returns(fleet: Fleet, edge: EdgeAdmin) -> None:
-    with Load(fleet.address) as load:
+    with Load(fleet.address, REQUEST) as load:
         fleet.client.freeze("zone-b")
         wait_until(lambda: fleet.client.status()["zones"]["zone-b"]["state"] == "frozen", 2, "zone-b is frozen")
         wait_until(lambda: not healthy(edge, "zone-b"), TTD_LIMIT_S, "the edge sees that zone-b is frozen")
@@ -81,7 +95,7 @@ def test_a_frozen_zone_loses_no_request_and_returns(fleet: Fleet, edge: EdgeAdmi
 
 
 def test_the_route_moves_all_traffic_to_the_candidate_and_back(fleet: Fleet) -> None:
-    with Load(fleet.address) as load:
+    with Load(fleet.address, REQUEST) as load:
         for to, version in (("candidate", "2"), ("primary", "1")):
             before_ns = time.monotonic_ns()
             replaced_ns = fleet.client.route(to, mirror=False)["t_monotonic_ns"]
@@ -95,7 +109,7 @@ def test_the_route_moves_all_traffic_to_the_candidate_and_back(fleet: Fleet) -> 
 
 def test_a_mirrored_request_reaches_the_candidate_under_its_own_id(fleet: Fleet) -> None:
     switched_s = fleet.client.route("primary", mirror=True)["t_monotonic_ns"] / 1e9 + ROUTE_LIMIT_S / 2
-    with Load(fleet.address) as load:
+    with Load(fleet.address, REQUEST) as load:
         wait_until(lambda: len(load.since(switched_s)) > 20, 10, "20 answers with mirroring")
     fleet.client.route("primary", mirror=False)
     mirrored = {answer.request_id for answer in load.since(switched_s)}
@@ -106,7 +120,7 @@ def test_a_mirrored_request_reaches_the_candidate_under_its_own_id(fleet: Fleet)
 
 def test_the_edge_counts_what_the_load_sent(fleet: Fleet, edge: EdgeAdmin) -> None:
     before = edge.counters()["primary"]["upstream_rq_completed"]
-    with Load(fleet.address) as load:
+    with Load(fleet.address, REQUEST) as load:
         pass
     counters = edge.counters()["primary"]
     assert counters["upstream_rq_completed"] - before == len(load.answers)

@@ -1,4 +1,7 @@
-"""A fleet ends whole, whatever ends it, and one that cannot start says why and leaves nothing behind."""
+"""A fleet ends whole, whatever ends it, and one that cannot start says why and leaves nothing behind.
+
+Rule: the service is a stand-in, because what is shown is the fleet's doing alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +33,7 @@ NEVER_SERVES = ("{python}", "-c", "import time; time.sleep(60)", "{prediction_lo
 
 HOLDER = """
 import sys
+import tempfile
 from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
 fleet = start_fleet(FleetSpec.from_json(sys.argv[1]), lease=True)
@@ -133,8 +138,8 @@ def test_a_service_that_cannot_start_is_named_with_its_exit_code_and_the_end_of_
 
 def test_a_service_that_never_serves_is_given_up_at_the_limit(tmp_path: Path) -> None:
     spec = standin_spec(tmp_path, service_command=NEVER_SERVES)
-    with pytest.raises(FleetError, match="not ready after 1 s: zone-a is starting and does not answer SERVING"):
-        start_fleet(spec, lease=True, ready_limit_s=1)
+    with pytest.raises(FleetError, match="not ready after 4 s: zone-a is starting and does not answer SERVING"):
+        start_fleet(spec, lease=True, ready_limit_s=4)
     assert processes_naming(tmp_path) == []
     assert json.loads((tmp_path / "fleet.json").read_text())["zones"] == ["zone-a", "zone-b", "zone-c"]
 
@@ -161,3 +166,12 @@ def test_up_leaves_a_fleet_running_that_status_shows_and_down_ends(
     wait_until(lambda: all_gone(pids), GONE_LIMIT_S, "every process is gone after down")
     with pytest.raises(FleetError, match="no fleet answers"):
         fleet_status()
+
+
+def test_logs_and_control_socket_may_share_a_directory_that_does_not_exist_yet() -> None:
+    with tempfile.TemporaryDirectory(prefix="gonogo-test-") as short:
+        directory = Path(short) / "fleet"
+        with start_fleet(standin_spec(directory, control=directory / "fleet.sock"), lease=True) as fleet:
+            assert fleet.client.status()["zones"]["zone-a"]["state"] == "up"
+        assert not (directory / "fleet.sock").exists()
+        assert (directory / "supervisor.log").exists()

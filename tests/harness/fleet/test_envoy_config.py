@@ -64,6 +64,11 @@ def test_every_zone_is_a_locality_of_its_own(files: EdgeFiles) -> None:
     ]
 
 
+def test_a_change_of_health_reaches_the_balancer_at_once(files: EdgeFiles) -> None:
+    clusters = bootstrap(files, 9000, CLUSTERS)["static_resources"]["clusters"]
+    assert {cluster["common_lb_config"]["update_merge_window"] for cluster in clusters} == {"0s"}
+
+
 def test_the_edge_listens_on_loopback_and_a_private_socket_only(files: EdgeFiles) -> None:
     configuration = bootstrap(files, 9000, CLUSTERS)
     listener = configuration["static_resources"]["listeners"][0]

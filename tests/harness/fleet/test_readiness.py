@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.fleet.ports import HeldPort
-from harness.fleet.readiness import LOG_LINES, ProcessDiedError, log_tail, refuse_dead, serves
+from harness.fleet.readiness import LOG_LINES, ProcessDiedError, accepts, log_tail, refuse_dead, serves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,3 +37,7 @@ def test_a_port_without_a_service_does_not_serve() -> None:
     held = HeldPort()
     assert not serves(held.address)
     held.release()
+
+
+def test_a_socket_on_which_nobody_listens_is_not_open(tmp_path: Path) -> None:
+    assert not accepts(str(tmp_path / "admin.sock"))
