@@ -112,15 +112,21 @@ def test_more_bad_ones_anywhere_never_make_a_pass(
         assert judge_proportion(better, n, limit, confidence).outcome is PASS
 
 
-def test_even_failures_added_to_a_burst_do_not_hide_it() -> None:
-    """The case that needs more than the observed design effect: 6 in one block, then one in each other block too."""
-    n = np.full(100, 60)
-    burst = np.array([6] + [0] * 99)
-    hidden = np.array([6] + [1] * 29 + [0] * 70)
-    assert design_effect(hidden, n) < design_effect(burst, n)
-    for limit in np.linspace(0.002, 0.02, 60):
-        if judge_proportion(hidden, n, float(limit), 0.95).outcome is PASS:
-            assert judge_proportion(burst, n, float(limit), 0.95).outcome is PASS
+@pytest.mark.parametrize(
+    ("count", "size", "burst", "more", "limit"),
+    [(20, 20, 18, 1, 0.2), (60, 100, 67, 1, 0.05), (40, 400, 182, 2, 0.05), (40, 400, 362, 2, 0.1)],
+)
+def test_even_failures_added_to_a_burst_do_not_hide_it(
+    count: int, size: int, burst: int, more: int, limit: float
+) -> None:
+    """Cases found by search in which the observed design effect alone would turn UNKNOWN into PASS."""
+    better, n = blocks([burst] + [0] * (count - 1), size)
+    worse = better + np.array([0] + [more] * (count - 1))
+    effect = design_effect(worse, n)
+    assert effect < design_effect(better, n)
+    assert upper_bound(worse.sum() / effect, n.sum() / effect, 0.95) <= limit
+    assert judge_proportion(better, n, limit, 0.95).outcome is UNKNOWN
+    assert judge_proportion(worse, n, limit, 0.95).outcome is UNKNOWN
 
 
 @given(st.integers(0, 300), st.integers(300, 20_000), limits, st.floats(1, 100), st.floats(1, 3))

@@ -62,7 +62,10 @@ def test_near_the_limit_more_pairs_are_asked_for() -> None:
 
 
 def test_unknown_probabilities_are_disagreements() -> None:
-    assert pairs(lambda table: table.assign(candidate=np.nan)).checks(SHADOW)["disagreement"].outcome is FAIL
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(candidate=table["primary"].where(table["primary"] >= 0.5))
+
+    assert pairs(edit).checks(SHADOW)["disagreement"].outcome is FAIL
 
 
 def test_too_few_pairs_are_unknown() -> None:
