@@ -31,7 +31,8 @@ def kept(name: str, rows: Requests, lost_max: float, when: str) -> Check:
     if not found.n:
         return unknown(name, f"no requests were due {when}")
     upper = found.definite + found.indeterminate
-    words = f"{found.definite} to {upper} of {found.n:,} requests lost {when}; {lost_max:g} allowed"
+    count = f"{upper}" if upper == found.definite else f"{found.definite} to {upper}"
+    words = f"{count} of {found.n:,} requests lost {when}; {lost_max:g} allowed"
     return Check(
         name=name,
         outcome=Outcome.PASS if upper <= lost_max else Outcome.FAIL,

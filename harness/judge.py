@@ -72,7 +72,7 @@ def judge(
         declarations=tuple(_declaration(name, item, today) for name, item in sorted(plan.declarations.items())),
         weakest_area=weakest_area(results),
         next_action=next_action(results, interrupted=run.interrupted),
-        limits_of_evidence=limits_of_evidence(plan, environment),
+        limits_of_evidence=limits_of_evidence(plan, environment, _origin(evidence)),
         environment=environment,
         series=_series(evidence, plan),
     )
@@ -82,6 +82,11 @@ def _exit_code(blocking: list[Result], *, interrupted: bool) -> int:
     if any(result.outcome is Outcome.FAIL for result in blocking):
         return FAILED
     return NOT_KNOWN if blocking or interrupted else GO
+
+
+def _origin(evidence: Mapping[str, Evidence]) -> str:
+    """Where the requests of the load came from, "" where nothing says."""
+    return str(evidence["ledger"].facts.get("requests", "")) if "ledger" in evidence else ""
 
 
 def _result(gate: Gate | None, name: str, plan: Plan, run: RunFacts, evidence: Mapping[str, Evidence]) -> Result:

@@ -61,7 +61,7 @@ def make_requests(loaded: LoadedPlan, address: str) -> RequestPool:
     if target.registry:
         artifact = load_artifact(loaded.resolve(target.registry), target.model, target.version)
         inputs = {str(artifact.manifest["inputs"][0]["name"]): artifact.inputs}
-        return RequestPool(_from_arrays(target, inputs), f"{len(artifact.inputs)} golden rows of {target.model}")
+        return RequestPool(_from_arrays(target, inputs), f"{len(artifact.inputs):,} golden rows of {target.model}")
     return RequestPool((_zeros(target, address),), "zeros made up from the model's metadata, not real inputs")
 
 

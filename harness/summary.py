@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from harness.plan_types import Plan
 
+NAMED_MAX = 3
+"""More gates than this are counted in the headline, not named; the list stands right below it."""
+INSTRUMENT = "load_generator"
+"""Judges the measuring, not the service: how much room it has left is no weakness of what is launched."""
 NO_LAUNCH_DECISION = "chaos, rollback and shadow were not judged: this is no launch decision"
 
 
@@ -39,7 +43,7 @@ def _why(results: Sequence[Result], blocking: Sequence[Result], *, interrupted: 
     for outcome, verb in ((Outcome.FAIL, "failed"), (Outcome.UNKNOWN, "unknown")):
         names = [result.gate for result in blocking if result.outcome is outcome]
         if names:
-            parts.append(f"{verb}: {', '.join(names)}")
+            parts.append(f"{verb}: {', '.join(names) if len(names) <= NAMED_MAX else f'{len(names)} gates'}")
     passed = sum(result.outcome is Outcome.PASS for result in results)
     return ", ".join(parts) or f"{passed} of {len(results)} gates passed"
 
@@ -55,7 +59,7 @@ def weakest_area(results: Sequence[Result]) -> str:
         (room, index, result)
         for index, result in enumerate(results)
         for check in result.checks
-        if result.outcome is Outcome.PASS and (room := check.headroom()) is not None
+        if result.outcome is Outcome.PASS and result.gate != INSTRUMENT and (room := check.headroom()) is not None
     ]
     if not rooms:
         return "none stands out"
@@ -78,7 +82,7 @@ def next_action(results: Sequence[Result], *, interrupted: bool) -> str:
     return "Launch; watch first the area with the least to spare."
 
 
-def limits_of_evidence(plan: Plan, environment: Mapping[str, Any]) -> tuple[str, ...]:
+def limits_of_evidence(plan: Plan, environment: Mapping[str, Any], requests: str) -> tuple[str, ...]:
     """What this run can't show, from where it ran."""
     limits = []
     if plan.target.provider == "local":
@@ -92,5 +96,7 @@ def limits_of_evidence(plan: Plan, environment: Mapping[str, Any]) -> tuple[str,
         limits.append("No GPU was used: TensorRT was not run.")
     if gpu == "unknown":
         limits.append("The environment was not recorded: on what this ran is unknown.")
+    if requests:
+        limits.append(f"Requests were drawn from {requests}: other inputs were not sent.")
     limits.append("Traffic is synthetic and lasts minutes: wear over hours and real users' patterns were not tested.")
     return tuple(limits)

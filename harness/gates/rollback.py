@@ -32,9 +32,9 @@ def judge(case: Case) -> tuple[Check, ...]:
     before = rolled_back - SEND_LIMIT_S * SECOND_NS  # a request due later may be sent after the route is back
     lost_max = experiment_limit(case, "rollback", "lost_max")
     return (
+        kept("lost", rows, lost_max, "during promotion and rollback"),
         switched("promotion", case, rows, (promoted, before), target.candidate),
         switched("rollback", case, rows, (rolled_back, float("inf")), target.version),
-        kept("lost", rows, lost_max, "during promotion and rollback"),
     )
 
 

@@ -18,7 +18,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     if len(joined) < shadow.pairs_min:
         words = f"{len(joined):,} pairs compared; at least {shadow.pairs_min - len(joined):,} more are needed"
         return (unknown("pairs", words),)
-    return (_unjoined(case, joined), _agreement(case, joined))
+    return (_agreement(case, joined), _unjoined(case, joined))
 
 
 def _unjoined(case: Case, joined: Pairs) -> Check:

@@ -26,9 +26,9 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser of its own for this session of tests, closed at its end."""
+    """A browser for one module of tests: while it is open its event loop runs, and no other test can run one."""
     if shutil.which(CHROMIUM) is None:
         pytest.skip("needs the Debian package chromium")
     with sync_playwright() as playwright:

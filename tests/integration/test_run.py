@@ -14,8 +14,9 @@ from harness.store import find_run, load_run
 from tests.integration.processes import PLAN, ROOT
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pathlib import Path
+
+    import pandas as pd
 
     from harness.store import LoadedRun
 
