@@ -56,7 +56,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(short_help="Collect, judge and report; the exit code is the verdict.")
 @plan_argument
 @profile_option
 @runs_option
@@ -74,7 +74,7 @@ def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
     sys.exit(_judge_and_report(folder, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Collect evidence without judging it.")
 @plan_argument
 @profile_option
 @runs_option
@@ -89,7 +89,7 @@ def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
     )
 
 
-@cli.command()
+@cli.command(short_help="Judge a run again from its evidence.")
 @run_argument
 @json_option
 def judge(run: Path, *, as_json: bool) -> NoReturn:
@@ -97,7 +97,7 @@ def judge(run: Path, *, as_json: bool) -> NoReturn:
     sys.exit(_judge_and_report(find_run(run), as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Render a run's report again.")
 @run_argument
 @json_option
 def report(run: Path, *, as_json: bool) -> None:
@@ -108,7 +108,7 @@ def report(run: Path, *, as_json: bool) -> None:
     _say({"report": str(page)}, f"report: {_relative(page)}", as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Check a Plan without running anything.")
 @plan_argument
 @json_option
 def check(plan: Path, *, as_json: bool) -> None:
@@ -119,7 +119,7 @@ def check(plan: Path, *, as_json: bool) -> None:
     _say({"plan": str(plan), "stage": stage, "service": name, "ok": True}, text, as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Say what this machine lacks.")
 @json_option
 def doctor(*, as_json: bool) -> NoReturn:
     """Say what this machine lacks to run gonogo; exit 1 when something required is missing."""
@@ -129,7 +129,7 @@ def doctor(*, as_json: bool) -> NoReturn:
     sys.exit(0 if all(item.ok or not item.required for item in findings) else 1)
 
 
-@cli.group()
+@cli.group(short_help="The local zones, to play with by hand.")
 def fleet() -> None:
     """The local zones, to play with: experiments run against them with plain `chaos run`."""
 

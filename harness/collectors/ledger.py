@@ -6,11 +6,17 @@ failure, and shows as such.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
 from harness.collectors import CollectError, Collector, Context
-from harness.load.ledger import complete
+from harness.load.ledger import LedgerError, complete
+from harness.load.schedule import schedule
 from harness.model import Evidence
+
+if TYPE_CHECKING:
+    from harness.load.spec import LoadSpec
 
 
 def collect(context: Context) -> tuple[Evidence, ...]:
@@ -19,9 +25,14 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         raise CollectError("no load was driven: " + ("; ".join(context.load_errors.values()) or "nothing was started"))
     tables, scenarios = [], {}
     for spec, stream in context.loads:
-        table, summary = complete(spec, stream)
-        tables.append(table)
-        scenarios[spec.scenario] = summary | {"error": context.load_errors.get(spec.scenario, "")}
+        try:
+            table, summary = complete(spec, stream)
+            tables.append(table)
+        except LedgerError as error:
+            summary = _never_started(spec) | {"error": str(error)}
+        scenarios[spec.scenario] = summary | {"scenario_error": context.load_errors.get(spec.scenario, "")}
+    if not tables:
+        raise CollectError("no scenario ever started: " + "; ".join(str(item["error"]) for item in scenarios.values()))
     requests = pd.concat(tables, ignore_index=True)
     for column in ("scenario", "phase", "zone", "model_version"):
         requests[column] = requests[column].astype("category")
@@ -29,6 +40,19 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     subject = context.run.info.subject
     facts = {"scenarios": scenarios, "requests": context.samples.get("requests", "")}
     return (Evidence(id="ledger", collector="ledger", subject=subject, facts=facts, tables={"requests": requests}),)
+
+
+def _never_started(spec: LoadSpec) -> dict[str, Any]:
+    """What is to be known of a scenario that left no ledger: all that it should have sent is missing."""
+    return {
+        "scheduled": len(schedule(spec)),
+        "recorded": 0,
+        "workers": 1,
+        "workers_lost": 1,
+        "finished": False,
+        "gaps": 0,
+        "phases": [],
+    }
 
 
 COLLECTORS = (Collector(ids=("ledger",), order=90, collect=collect, phase="after"),)

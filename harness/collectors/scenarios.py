@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, start
-from harness.load.spec import Phase
+from harness.load.phases import ramp, spike, sustained
 
 if TYPE_CHECKING:
+    from harness.load.spec import Phase
     from harness.model import Evidence
 
 
@@ -30,23 +31,14 @@ def collect(context: Context) -> tuple[Evidence, ...]:
 
 
 def _scenarios(context: Context) -> dict[str, tuple[Phase, ...]]:
+    """Phases by scenario; the ramp goes from the rate at launch to the rate in a year."""
     traffic, profile = context.plan.traffic, context.profile
-    launch = traffic.launch_rps
+    launch, spike_s = traffic.launch_rps, (profile.spike_before_s, profile.spike_peak_s, profile.spike_after_s)
     return {
-        "sustained": (Phase("warmup", launch, profile.warmup_s), Phase("hold", launch, profile.sustained_s)),
-        "spike": (
-            Phase("before", launch, profile.spike_before_s),
-            Phase("peak", traffic.spike_rps, profile.spike_peak_s),
-            Phase("after", launch, profile.spike_after_s),
-        ),
-        "ramp": _ramp(launch, traffic.one_year_rps, profile.ramp_steps, profile.ramp_step_s),
+        "sustained": sustained(launch, profile.sustained_s, profile.warmup_s),
+        "spike": spike(launch, traffic.spike_rps, *spike_s),
+        "ramp": ramp(launch, traffic.one_year_rps, profile.ramp_steps, profile.ramp_step_s),
     }
-
-
-def _ramp(first_rps: float, last_rps: float, steps: int, step_s: float) -> tuple[Phase, ...]:
-    """Equal steps from the rate at launch to the rate in a year."""
-    rates = [first_rps + (last_rps - first_rps) * step / max(1, steps - 1) for step in range(steps)]
-    return tuple(Phase(f"step-{rate:04.0f}", rate, step_s) for rate in rates)
 
 
 COLLECTORS = (Collector(ids=(), order=30, collect=collect),)
