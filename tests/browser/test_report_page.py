@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.verdict_json import from_json
 from reports.render import render
+from tests.golden.refresh import GOLDEN
 from tests.reports.sample import HOSTILE, VERDICTS, go, hostile, no_go
 
 if TYPE_CHECKING:
@@ -58,6 +60,16 @@ def test_verdict_gates_and_charts_are_found(opened: Callable[..., Page], name: s
     drawn = page.get_by_role("img").count()
     assert drawn == {"load": 3, "unknown": 0}.get(name, 4)
     assert page.locator("figure").count() == len(CHART_IDS)
+
+
+def test_a_run_of_real_traffic_shows_its_verdict_all_eleven_gates_and_the_charts(opened: Callable[..., Page]) -> None:
+    verdict = from_json((GOLDEN / "verdict.json").read_bytes())
+    page = opened(verdict)
+    assert page.get_by_role("heading", level=1).inner_text().split()[1] == "GO"
+    assert page.get_by_role("article").count() == len(verdict.results) == 11
+    for name in CHART_IDS:
+        assert page.locator(f"#chart-{name} svg.drawing").is_visible()
+    assert "zone-b killed" in page.locator("#chart-zones").inner_text()
 
 
 def test_charts_have_names_labels_and_a_table(opened: Callable[..., Page]) -> None:
