@@ -178,6 +178,18 @@ def outside(stamps_ns: Reals, windows: list[tuple[float, float]]) -> Mask:
     return mask
 
 
+def largest_gap_s(stamps_ns: Reals, start_ns: float, end_ns: float) -> float:
+    """The longest time between `start_ns` and `end_ns` without a reading; all of it when there is none."""
+    within = np.unique(stamps_ns[(stamps_ns >= start_ns) & (stamps_ns <= end_ns)])
+    return float(np.max(np.diff(np.concatenate(([start_ns], within, [end_ns]))))) / SECOND_NS
+
+
+def load_span_ns(ledger: Evidence) -> tuple[float, float]:
+    """From the start of the first phase to the end of the last; raises ValueError when no load is on record."""
+    phases = [phase for facts in ledger.facts["scenarios"].values() for phase in facts["phases"]]
+    return min(float(phase["start_ns"]) for phase in phases), max(float(phase["end_ns"]) for phase in phases)
+
+
 def scenario_facts(evidence: Evidence, scenario: str) -> Mapping[str, Any]:
     """What the ledger's document says of one scenario; raises KeyError when it ran none."""
     facts: Mapping[str, Any] = evidence.facts["scenarios"][scenario]

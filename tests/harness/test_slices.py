@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.slices import block_counts, events, fault_span, fault_windows, outside, requests
+from harness.slices import block_counts, events, fault_span, fault_windows, largest_gap_s, outside, requests
 from tests.builders import FAULT_S, FAULT_ZONE, World, every, healthy, ns
 
 
@@ -119,6 +119,14 @@ def test_each_thing_missing_of_a_fault_has_its_own_reason(gone: str, reason: str
     found = fault_span(events(world.evidence["timeline"]), FAULT_ZONE)
     assert isinstance(found, str)
     assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("stamps_s", "gap_s"),
+    [([], 10), ([9.5], 9.5), ([0, 5, 10], 5), ([-1, 4, 12], 6), ([10, 7, 0, 7], 7), ([-3, 30], 10)],
+)
+def test_the_largest_gap_runs_from_the_start_to_the_end(stamps_s: list[float], gap_s: float) -> None:
+    assert largest_gap_s(np.array(stamps_s, dtype=float) * 1e9, 0.0, 10e9) == gap_s
 
 
 def test_a_mask_of_the_builders_is_evenly_spread() -> None:
