@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from chaoslib.exceptions import ActivityFailed
+
 from experiments.fleet import client, group, timeline
-from experiments.probes import zone_serves
+from experiments.probes import processes_listening, zone_serves
 
 
 def crash_zone(zone: str) -> dict[str, Any]:
     """Kill every process of a zone with SIGKILL; the supervisor keeps it down until it is started."""
     fleet = client()
     before = group(fleet.status(), zone)
+    if not processes_listening(before["ports"]):
+        raise ActivityFailed(f"no process of {zone} is seen in the process table: its death could not be proven there")
     requested_ns = timeline().add("fault_requested", zone, fault="zone_crash", pids=before["pids"])
     fleet.kill(zone)
     return {"zone": zone, "pids_before": before["pids"], "requested_ns": requested_ns}

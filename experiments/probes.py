@@ -26,14 +26,14 @@ POLL_S = 0.02
 def zone_is_dead(zone: str, limit_s: float = 2.0) -> dict[str, Any]:
     """No process of the zone is in the process table; records `fault_in_place` when that is first seen."""
     ports = group(client().status(), zone)["ports"]
-    _wait(lambda: not _processes_listening(ports), limit_s, f"processes of {zone} still run")
+    _wait(lambda: not processes_listening(ports), limit_s, f"processes of {zone} still run")
     seen_ns = timeline().add("fault_in_place", zone, reading="process table", ports=ports)
     return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
 
 
 def zone_stays_dead(zone: str) -> bool:
     """The process table still shows no process of the zone; raises when one came back by itself."""
-    back = _processes_listening(group(client().status(), zone)["ports"])
+    back = processes_listening(group(client().status(), zone)["ports"])
     if back:
         raise ActivityFailed(f"{zone} came back by itself: processes {back}")
     return True
@@ -73,11 +73,12 @@ def edge_sends_to_every_zone(limit_s: float = 10.0) -> bool:
 
 
 def traffic_goes_to(to: str) -> bool:
-    """Whether the route file in force sends all traffic to "primary" or "candidate"."""
-    return bool(client().status()["route"]["to"] == to)
+    """Whether the route that the edge has in force sends all traffic to "primary" or "candidate"."""
+    with EdgeAdmin(client().status()["admin"]) as edge:
+        return edge.destinations() == [to]
 
 
-def _processes_listening(ports: list[int]) -> list[int]:
+def processes_listening(ports: list[int]) -> list[int]:
     """Process ids whose command line tells them to listen on one of these loopback ports; zombies are dead."""
     wanted = {f"127.0.0.1:{port}" for port in ports}
     found = []

@@ -61,7 +61,7 @@ def cli() -> None:
 @profile_option
 @runs_option
 @json_option
-def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
+def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> int:
     r"""Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
 
     \b
@@ -71,7 +71,7 @@ def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> NoReturn:
     2  the Plan or the call is wrong          70  a bug of gonogo's
     """
     folder = _collect(plan, profile, runs, as_json=as_json)
-    sys.exit(_judge_and_report(folder, as_json=as_json))
+    return _judge_and_report(folder, as_json=as_json)
 
 
 @cli.command(short_help="Collect evidence without judging it.")
@@ -92,9 +92,9 @@ def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
 @cli.command(short_help="Judge a run again from its evidence.")
 @run_argument
 @json_option
-def judge(run: Path, *, as_json: bool) -> NoReturn:
+def judge(run: Path, *, as_json: bool) -> int:
     """Judge RUN (default: the latest) from its evidence alone, and write its verdict and report anew."""
-    sys.exit(_judge_and_report(find_run(run), as_json=as_json))
+    return _judge_and_report(find_run(run), as_json=as_json)
 
 
 @cli.command(short_help="Render a run's report again.")
@@ -121,12 +121,12 @@ def check(plan: Path, *, as_json: bool) -> None:
 
 @cli.command(short_help="Say what this machine lacks.")
 @json_option
-def doctor(*, as_json: bool) -> NoReturn:
+def doctor(*, as_json: bool) -> int:
     """Say what this machine lacks to run gonogo; exit 1 when something required is missing."""
     findings = machine.examine()
     lines = [finding_line(item) for item in findings]
     _say([asdict(item) for item in findings], "\n".join(lines), as_json=as_json)
-    sys.exit(0 if all(item.ok or not item.required for item in findings) else 1)
+    return 0 if all(item.ok or not item.required for item in findings) else 1
 
 
 @cli.group(short_help="The local zones, to play with by hand.")
@@ -171,19 +171,18 @@ def run_cli(arguments: list[str]) -> int:
     with contextlib.suppress(ValueError):  # not on the main thread: a test
         signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        cli.main(arguments, prog_name="gonogo", standalone_mode=False)
-    except SystemExit as done:
-        return int(done.code or 0)
+        code = cli.main(arguments, prog_name="gonogo", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the last line of defence: a bug must not look like a verdict
         return _exit_code(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _exit_code(error: BaseException) -> int:
     """Say what went wrong and choose the code that says whose fault it was."""
     match error:
-        case click.exceptions.Exit():
-            return error.exit_code
+        case SystemExit():
+            _complain("the output could not be written to its end: take no verdict from it")
+            return EXIT_BUG
         case KeyboardInterrupt() | click.Abort():
             _complain("interrupted: all that was started has been stopped; the run is unfinished and proves nothing")
             return EXIT_INTERRUPTED

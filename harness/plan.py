@@ -6,8 +6,10 @@ Rule: every key is known, every value is checked, and an error names the file, t
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
 import hashlib
+import json
 import tomllib
 import types
 import typing
@@ -60,10 +62,17 @@ def parse_plan(text: str, name: str = "readiness.toml") -> Plan:
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name}: not valid TOML: {error}") from error
     try:
-        return pydantic.TypeAdapter(Plan).validate_python(data)
+        return pydantic.TypeAdapter(Plan).validate_json(json.dumps(data, default=_iso_date), strict=True)
     except pydantic.ValidationError as error:
         lines = [_explain(item, name) for item in error.errors(include_url=False)]
         raise PlanError("\n".join(lines)) from error
+
+
+def _iso_date(value: Any) -> str:
+    """Dates as JSON spells them; strict JSON takes lists and dates for what they are, and no text for a number."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value.isoformat()
+    return repr(value)
 
 
 def _explain(item: Any, name: str) -> str:

@@ -75,6 +75,8 @@ class Target:
         _require(not self.address, 'address is only for provider "attached"; the local provider chooses its own')
         _require(len(self.zones) >= 2, "zones needs at least two names: with one, its failure is an outage")  # noqa: PLR2004
         _require(len(set(self.zones)) == len(self.zones), "zones must not repeat a name")
+        _require("candidate" not in self.zones, 'zones must not use the name "candidate"; it is the next version\'s')
+        _require(self.candidate != self.version, "candidate must be another version than the one to launch")
         _require(1 <= self.processes_per_zone <= 8, "processes_per_zone must be 1 to 8")  # noqa: PLR2004
 
 

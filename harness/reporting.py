@@ -33,6 +33,8 @@ def check_plan(loaded: LoadedPlan) -> None:
 
 def judge_run(folder: Path) -> Verdict:
     """Judge the run at `folder` and write its verdict.json. Raises RunError, PlanError."""
+    for name in (VERDICT, REPORT):  # a judgement that fails must not leave an older one behind
+        (folder / name).unlink(missing_ok=True)
     run = load_run(folder)
     check_plan(run.plan)
     facts = RunFacts(
@@ -40,7 +42,7 @@ def judge_run(folder: Path) -> Verdict:
         as_of=run.info.as_of,
         profile=run.info.profile,
         subject=run.info.subject,
-        reproduce=f"gonogo judge runs/{run.info.id}",
+        reproduce=f"gonogo judge {run.info.root}/{run.info.id}",
         interrupted=not run.evidence,
     )
     verdict = judge_evidence(run.plan.plan, facts, run.evidence)

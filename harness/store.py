@@ -41,7 +41,10 @@ class RunError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """The identity of a run, frozen when it starts. `as_of` is the instant against which expiry is judged."""
+    """The identity of a run, frozen when it starts.
+
+    `as_of` is the instant against which expiry is judged, `root` the folder of runs as it was named.
+    """
 
     id: str
     as_of: str
@@ -50,6 +53,7 @@ class RunInfo:
     subject: str
     plan_digest: str
     plan_path: str
+    root: str
     schema: int = SCHEMA
 
 
@@ -109,6 +113,7 @@ def create_run(root: Path, plan: LoadedPlan, *, profile: str, subject: str, now:
         subject=subject,
         plan_digest=plan.digest,
         plan_path=plan.path.name,
+        root=root.as_posix(),
     )
     folder = (root / info.id).resolve()
     (folder / "evidence").mkdir(parents=True)

@@ -1,8 +1,8 @@
 """The six calls of the protocol, answered for one model.
 
 Rule: thin. What is right is the contract's to say, what an error becomes is decided in `errors`, and inference runs
-inline because it is shorter than a hand-over to a thread. An answer's metadata is sent first; an error carries the same
-metadata in its trailers, so that it stays a single header block, the only form in which an edge can retry it.
+inline because it is shorter than a hand-over to a thread. Answers and errors carry who answered in their trailers: an
+answer then leaves in one write, and an error stays a single header block, the only form in which an edge can retry it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     _run(command, seconds + START_LIMIT_S)
     facts: dict[str, Any] = json.loads(output.read_bytes())
     table = pd.DataFrame({"latency_ns": facts.pop("latencies_ns")})
-    subject = context.run.info.subject
+    subject = f"{facts['model']}@{facts['version']} sha256:{facts['digest'][:16]}"  # as the bench read it
     return (Evidence(id="baseline", collector="baseline", subject=subject, facts=facts, tables={"latencies": table}),)
 
 

@@ -30,7 +30,8 @@ CHAOS_START_S = 3.0
 """Measured 1.5 to 2.5 s on two busy cores: `chaos run` imports, validates, reads its steady state."""
 RESTART_S = 3.0
 """A zone's processes start again and the edge takes them back within this, or the recovery is not fully observed."""
-INTERRUPT_GRACE_S = 10.0
+INTERRUPT_GRACE_S = 3.0
+"""Rollbacks play within this; then the fleet goes down, which heals everything that is left."""
 
 
 def collect_zone_crash(context: Context) -> tuple[Evidence, ...]:

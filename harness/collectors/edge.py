@@ -6,17 +6,18 @@ Rule: cumulative counters and host states are sampled as they are; differences a
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pandas as pd
 
 from harness.collectors import CollectError, Collector, Context
+from harness.collectors.sampling import Sampling, sampled
 from harness.fleet.edge import EdgeAdmin
 from harness.model import Evidence
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 INTERVAL_S = 0.05
@@ -32,17 +33,9 @@ def watch(context: Context) -> Iterator[None]:
         return
     hosts: list[dict[str, Any]] = []
     counters: list[dict[str, Any]] = []
-    context.samples["edge"] = (hosts, counters)
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_sample_until, args=(stop, context, hosts, counters), name="edge-sampler", daemon=True
-    )
-    thread.start()
-    try:
+    with sampled("edge-sampler", lambda stop: _sample_until(stop, context, hosts, counters)) as sampling:
+        context.samples["edge"] = (sampling, hosts, counters)
         yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)
 
 
 def _sample_until(
@@ -60,7 +53,8 @@ def _sample_until(
 
 def collect(context: Context) -> tuple[Evidence, ...]:
     """The samples as two tables."""
-    hosts, counters = context.samples.get("edge", ([], []))
+    sampling, hosts, counters = context.samples.get("edge", (Sampling(), [], []))
+    sampling.require_whole()
     if not hosts or not counters:
         raise CollectError("the edge's state was never read")
     tables = {"hosts": pd.DataFrame(hosts), "counters": pd.DataFrame(counters).fillna(0)}

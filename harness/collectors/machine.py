@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import psutil
 
 from harness.collectors import CollectError, Collector, Context
+from harness.collectors.sampling import Sampling, sampled
 from harness.model import Evidence
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 INTERVAL_S = 0.5
@@ -54,15 +55,9 @@ class CpuSampler:
 def watch(context: Context) -> Iterator[None]:
     """Sample until the block ends."""
     rows: list[tuple[int, float, float]] = []
-    context.samples["machine"] = rows
-    stop = threading.Event()
-    thread = threading.Thread(target=_sample_until, args=(stop, context, rows), name="machine-sampler", daemon=True)
-    thread.start()
-    try:
+    with sampled("machine-sampler", lambda stop: _sample_until(stop, context, rows)) as sampling:
+        context.samples["machine"] = (sampling, rows)
         yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)
 
 
 def _sample_until(stop: threading.Event, context: Context, rows: list[tuple[int, float, float]]) -> None:
@@ -76,7 +71,8 @@ def _sample_until(stop: threading.Event, context: Context, rows: list[tuple[int,
 
 def collect(context: Context) -> tuple[Evidence, ...]:
     """The samples as a table."""
-    rows = context.samples.get("machine")
+    sampling, rows = context.samples.get("machine", (Sampling(), []))
+    sampling.require_whole()
     if not rows:
         raise CollectError("the machine's load was never sampled")
     table = pd.DataFrame(rows, columns=["t_ns", "busy_cores", "own_cores"])

@@ -45,8 +45,9 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         }
     )
     facts = {"version": target.version, "manifest_metrics": artifact.manifest["metrics"], "rows": len(table)}
-    subject = context.run.info.subject
-    return (Evidence(id="quality", collector="quality", subject=subject, facts=facts, tables={"answers": table}),)
+    return (
+        Evidence(id="quality", collector="quality", subject=artifact.subject, facts=facts, tables={"answers": table}),
+    )
 
 
 def _ask(

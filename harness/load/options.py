@@ -6,7 +6,8 @@ Rule: a scenario declares only what is its own; everything else that a load need
 from __future__ import annotations
 
 import argparse
-import os
+import atexit
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
 
 def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, options: argparse.Namespace) -> LoadSpec:
     """The specification of a scenario run by hand against `host`, with a pool of requests made if none was given."""
-    ledger = Path(options.ledger or Path(tempfile.gettempdir()) / f"gonogo-{scenario}-{os.getpid()}.arrow").absolute()
+    ledger = Path(options.ledger or _own_folder() / f"{scenario}.arrow").absolute()
     return LoadSpec(
         scenario=scenario,
         target=host.rpartition("://")[2].rstrip("/"),
@@ -111,6 +112,13 @@ def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, optio
         drain_s=options.drain,
         connections=options.connections,
     )
+
+
+def _own_folder() -> Path:
+    """A folder for what nobody asked to keep; it goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="gonogo-load-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _golden_pool(path: Path) -> Path:

@@ -28,9 +28,11 @@ def spike(rate_rps: float, peak_rps: float, before_s: float, peak_s: float, afte
 def ramp(from_rps: float, to_rps: float, steps: int, step_s: float) -> tuple[Phase, ...]:
     """A staircase of `steps` equal steps from the first rate to the last, each held for `step_s`.
 
-    Steps, because a capacity is a rate at which the SLO *held*: each step is a sample at one rate.
+    Steps, because a capacity is a rate at which the SLO *held*: each step is a sample at one rate. Steps closer than a
+    hundredth of a request per second are one.
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, not {steps}")
-    rates = np.linspace(from_rps, to_rps, steps)
-    return tuple(Phase(f"step-{round(rate):04d}", float(rate), step_s) for rate in rates)
+    rates = np.unique(np.linspace(from_rps, to_rps, steps).round(2))
+    whole = len(np.unique(rates.round())) == len(rates)
+    return tuple(Phase(f"step-{rate:04.0f}" if whole else f"step-{rate:07.2f}", float(rate), step_s) for rate in rates)

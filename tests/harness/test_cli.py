@@ -160,6 +160,31 @@ def test_a_bug_outside_a_gate_exits_70(
     assert "bug of gonogo's, not a verdict" in capsys.readouterr().err
 
 
+def test_a_judgement_that_breaks_leaves_no_older_verdict_behind(
+    make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run()
+    assert run_cli(["judge", str(folder)]) == 0
+
+    def buggy(*_: object) -> None:
+        raise RuntimeError("a bug in the judge itself")
+
+    monkeypatch.setattr(reporting, "judge_evidence", buggy)
+    assert run_cli(["judge", str(folder)]) == 70
+    assert run_cli(["report", str(folder)]) == 2
+    assert not (folder / "report.html").exists()
+
+
+def test_an_exit_from_below_is_a_bug_and_no_verdict(
+    make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exiting(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(reporting, "judge_evidence", exiting)
+    assert run_cli(["judge", str(make_run())]) == 70
+
+
 def test_an_unfinished_run_is_never_go(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     (folder / "seal.json").unlink()

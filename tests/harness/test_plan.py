@@ -40,6 +40,10 @@ def test_the_reference_plan_is_valid_and_holds_the_numbers_it_promises() -> None
         ('registry = "models"', "", "registry must name the model registry folder"),
         ('provider = "local"', 'provider = "attached"', 'address must be "host:port"'),
         ("[quality]", "[quality", "not valid TOML"),
+        ('candidate = "2"', 'candidate = "1"', "candidate must be another version than the one to launch"),
+        ('"zone-c"]', '"candidate"]', 'zones must not use the name "candidate"'),
+        ("latency_ms_p99 = 50", 'latency_ms_p99 = "50"', "slo.latency_ms_p99: Input should be a valid number"),
+        ("latency_ms_p99 = 50", "latency_ms_p99 = true", "slo.latency_ms_p99: Input should be a valid number"),
     ],
 )
 def test_a_mistake_is_named_with_its_key_and_what_to_do(old: str, new: str, said: str) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
+import pytest
+
+from harness.collectors import CollectError
 from harness.collectors.machine import CpuSampler
+from harness.collectors.sampling import sampled
+
+if TYPE_CHECKING:
+    import threading
 
 SPIN = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
 
@@ -30,3 +38,13 @@ def test_what_others_burn_is_busy_but_not_own() -> None:
     time.sleep(1.0)
     busy, own = sampler.sample(1.0)
     assert busy - own > 0.4
+
+
+def test_a_sampler_that_died_leaves_no_evidence() -> None:
+    def dies(_stop: threading.Event) -> None:
+        raise OSError("too many open files")
+
+    with sampled("dying", dies) as sampling:
+        pass
+    with pytest.raises(CollectError, match="too many open files"):
+        sampling.require_whole()

@@ -30,3 +30,10 @@ def test_ramp_climbs_in_equal_steps() -> None:
 def test_ramp_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="steps"):
         ramp(200.0, 1000.0, 0, 4.0)
+
+
+@pytest.mark.parametrize(("low", "high", "steps"), [(200, 200, 5), (200, 201, 5), (1, 3, 5), (200, 1000, 5)])
+def test_steps_of_any_ramp_have_names_of_their_own(low: float, high: float, steps: int) -> None:
+    phases = ramp(low, high, steps, 1)
+    assert len({phase.name for phase in phases}) == len(phases) == (1 if low == high else steps)
+    assert (phases[0].rate_rps, phases[-1].rate_rps) == (low, high)
