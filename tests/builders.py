@@ -293,18 +293,20 @@ def _experiment(name: str, activities: list[str], zone: str) -> dict[str, Any]:
 
 
 def _shadow_facts() -> dict[str, Any]:
-    counts = {"primary_logged": 1202, "candidate_logged": 1201, "joined": 1200}
-    unjoined = {"unjoined_primary": 2, "unjoined_candidate": 1}
-    return {"primary_version": "1", "candidate_version": "2", "threshold": 0.5, **counts, **unjoined}
+    counts = {"primary_logged": 1200, "candidate_logged": 1200, "joined": 1200}
+    unjoined = {"unjoined_primary": 0, "unjoined_candidate": 0}
+    versions = {"primary_version": "1", "candidate_version": "2"}
+    return {**versions, "primary_threshold": 0.5, "candidate_threshold": 0.5, **counts, **unjoined}
 
 
 def _pairs() -> pd.DataFrame:
-    """Alike in all but about one of twenty-five."""
+    """Alike in all but about one of twenty-five; one for each of the ledger's requests."""
     rng = np.random.default_rng(3)
     primary = rng.random(1200)
     candidate = np.clip(primary + rng.normal(0, 0.05, 1200), 0, 1)
-    ids = (np.uint64(1) << np.uint64(40)) + np.arange(1200, dtype=np.uint64)
-    return pd.DataFrame({"request_id": ids, "primary": primary, "candidate": candidate})
+    ids = (np.uint64(list(SCENARIOS).index("shadow")) << np.uint64(40)) + np.arange(1200, dtype=np.uint64)
+    pairs = pd.DataFrame({"request_id": ids, "primary": primary, "candidate": candidate})
+    return pairs.assign(primary_version="1", candidate_version="2")
 
 
 def _quality_facts() -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Mirrors live traffic to the candidate and joins both versions' logged predictions by request id.
 
-Rule: every request that either side logged is counted; what could not be joined is reported, not dropped.
+Rule: every request that either side logged has its row, with the version that the log names; nothing is dropped.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -19,10 +20,25 @@ from harness.load.spec import Phase
 from harness.model import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.load.spec import LoadSpec
 
 LOG_SETTLE_S = 3.0
-"""Longest wait for both sides' buffered logs to reach the disk; they flush every 0.2 s."""
+"""Longest wait for both sides' buffered logs to reach the disk."""
+LOG_PAUSE_S = 0.3
+"""Time between two looks at the logs: more than the 0.2 s between two flushes of the reference service."""
+
+
+class Prediction(NamedTuple):
+    """What one line of a prediction log says of its request."""
+
+    output: float
+    version: str
+
+
+Predictions = dict[int, Prediction]
+_NONE = Prediction(math.nan, "")
 
 
 def collect(context: Context) -> tuple[Evidence, ...]:
@@ -45,60 +61,83 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     return (_evidence(context, primary, candidate),)
 
 
-def _settled(
-    spec: LoadSpec, primary_logs: list[Path], candidate_logs: list[Path]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """Both sides' predictions of this scenario once they stop growing together, or after `LOG_SETTLE_S`."""
+def _settled(spec: LoadSpec, primary_logs: list[Path], candidate_logs: list[Path]) -> tuple[Predictions, Predictions]:
+    """Both sides' predictions of this scenario once they are of the same requests and grow no more."""
     deadline = time.monotonic() + LOG_SETTLE_S
+    before = -1
     while True:
-        primary, candidate = (_predictions(logs, spec.scenario_index) for logs in (primary_logs, candidate_logs))
-        if primary.keys() == candidate.keys() or time.monotonic() > deadline:
+        primary, candidate = (predictions(logs, spec.scenario_index) for logs in (primary_logs, candidate_logs))
+        settled = primary.keys() == candidate.keys() and len(primary) == before
+        if settled or time.monotonic() > deadline:
             return primary, candidate
-        time.sleep(0.2)
+        before = len(primary)
+        time.sleep(LOG_PAUSE_S)
 
 
-def _predictions(logs: list[Path], scenario_index: int) -> dict[int, float]:
-    """First output by request id, of the requests of one scenario. A half-written last line is not there yet."""
-    found = {}
+def predictions(logs: Iterable[Path], scenario_index: int) -> Predictions:
+    """Last prediction by request id, of the requests of one scenario. A half-written last line is not there yet.
+
+    Raises CollectError for any other line that can't be read.
+    """
+    found: Predictions = {}
     for log in logs:
-        for line in log.read_text().splitlines(keepends=True) if log.exists() else ():
-            request_id = _scenario_request(line) if line.endswith("\n") else None
-            if request_id is not None and request_id[0] >> 40 == scenario_index:
-                found[request_id[0]] = request_id[1]
+        lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                read = _read(line)
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise CollectError(f"{log}, line {number}: not a line of a prediction log ({error!r})") from error
+            if read is not None and read[0] >> 40 == scenario_index:
+                found[read[0]] = read[1]
     return found
 
 
-def _scenario_request(line: str) -> tuple[int, float] | None:
-    record: dict[str, Any] = json.loads(line)
+def _read(line: bytes) -> tuple[int, Prediction] | None:
+    """Request id and prediction of one line; None for an id that is not ours: a probe or a person's call."""
+    record = json.loads(line)
+    prediction = Prediction(float(record["outputs"][0]), str(record["model_version"]))
     try:
-        return int(record["request_id"], 16), float(record["outputs"][0])
-    except ValueError:  # a request id that is not ours: a probe of the edge or a person's call
+        return int(record["request_id"], 16), prediction
+    except ValueError:
         return None
 
 
-def _evidence(context: Context, primary: dict[int, float], candidate: dict[int, float]) -> Evidence:
+def outer_join(primary: Predictions, candidate: Predictions) -> pd.DataFrame:
+    """A row for each request that either side logged: NaN and "" where a side did not."""
+    ids = sorted(primary.keys() | candidate.keys())
+    columns: dict[str, pd.Series[Any]] = {"request_id": pd.Series(ids, dtype="uint64")}
+    for side, found in (("primary", primary), ("candidate", candidate)):
+        rows = [found.get(key, _NONE) for key in ids]
+        columns[side] = pd.Series([row.output for row in rows], dtype="float64")
+        columns[f"{side}_version"] = pd.Series([row.version for row in rows], dtype="object")
+    return pd.DataFrame(columns)[["request_id", "primary", "candidate", "primary_version", "candidate_version"]]
+
+
+def _evidence(context: Context, primary: Predictions, candidate: Predictions) -> Evidence:
     target = context.plan.target
-    artifact = load_artifact(context.loaded.resolve(target.registry), target.model, target.version)
-    joined = sorted(primary.keys() & candidate.keys())
-    pairs = pd.DataFrame(
-        {
-            "request_id": pd.Series(joined, dtype="uint64"),
-            "primary": pd.Series([primary[key] for key in joined], dtype="float64"),
-            "candidate": pd.Series([candidate[key] for key in joined], dtype="float64"),
-        }
-    )
     facts = {
         "primary_version": target.version,
         "candidate_version": target.candidate,
+        "primary_threshold": _threshold(context, target.version),
+        "candidate_threshold": _threshold(context, target.candidate),
         "primary_logged": len(primary),
         "candidate_logged": len(candidate),
-        "joined": len(joined),
+        "joined": len(primary.keys() & candidate.keys()),
         "unjoined_primary": len(primary.keys() - candidate.keys()),
         "unjoined_candidate": len(candidate.keys() - primary.keys()),
-        "threshold": artifact.manifest["decision"]["threshold"],
     }
-    subject = context.run.info.subject
-    return Evidence(id="shadow", collector="shadow", subject=subject, facts=facts, tables={"pairs": pairs})
+    tables = {"pairs": outer_join(primary, candidate)}
+    return Evidence(id="shadow", collector="shadow", subject=context.run.info.subject, facts=facts, tables=tables)
+
+
+def _threshold(context: Context, version: str) -> float:
+    """The probability from which on `version` decides yes, by its own manifest."""
+    target = context.plan.target
+    manifest = load_artifact(context.loaded.resolve(target.registry), target.model, version).manifest
+    try:
+        return float(manifest["decision"]["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CollectError(f"the manifest of {target.model}@{version} states no decision.threshold") from error
 
 
 COLLECTORS = (Collector(ids=("shadow",), order=40, collect=collect, needs_control=True),)

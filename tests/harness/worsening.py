@@ -157,6 +157,7 @@ def _bare_model_slower(world: World, pick: Random) -> World:
 def _decides_otherwise(world: World, pick: Random) -> World:
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         alike = (table["primary"] >= 0.5) == (table["candidate"] >= 0.5)
+        alike &= table["primary"].notna() & table["candidate"].notna()
         rows = table.index[alike][:: pick.choice([2, 10, 25, 100])]
         table.loc[rows, "candidate"] = np.where(table.loc[rows, "primary"] >= 0.5, 0.1, 0.9)
         return table
@@ -165,18 +166,42 @@ def _decides_otherwise(world: World, pick: Random) -> World:
 
 
 def _unjoined(world: World, pick: Random) -> World:
-    """Pairs of which one side was never logged; those that differed above all."""
+    """Pairs that neither side logged; those that differed above all."""
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:
-        differ = (table["primary"] >= 0.5) != (table["candidate"] >= 0.5)
-        pool = table.index[differ] if differ.any() and pick.random() < 0.7 else table.index
-        return table.drop(index=pick.sample(list(pool), min(len(pool), pick.choice([1, 4, 10]))))
+        return table.drop(index=_some_pairs(table, pick))
 
-    facts, before = world.evidence["shadow"].facts, len(world.evidence["shadow"].tables["pairs"])
-    world = world.with_table("shadow", "pairs", edit)
-    gone = before - len(world.evidence["shadow"].tables["pairs"])
-    more = facts["unjoined_primary"] + gone
-    return world.with_facts("shadow", joined=facts["joined"] - gone, unjoined_primary=more)
+    return world.with_table("shadow", "pairs", edit)
+
+
+def _one_sided(world: World, pick: Random) -> World:
+    """Pairs of which one side was never logged; those that differed above all."""
+    side = pick.choice(["primary", "candidate"])
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        rows = _some_pairs(table, pick)
+        table.loc[rows, side] = np.nan
+        table.loc[rows, f"{side}_version"] = ""
+        return table
+
+    return world.with_table("shadow", "pairs", edit)
+
+
+def _some_pairs(table: pd.DataFrame, pick: Random) -> list[Any]:
+    differ = (table["primary"] >= 0.5) != (table["candidate"] >= 0.5)
+    pool = table.index[differ] if differ.any() and pick.random() < 0.7 else table.index
+    return pick.sample(list(pool), min(len(pool), pick.choice([1, 4, 10, 40])))
+
+
+def _other_versions(world: World, pick: Random) -> World:
+    """Predictions by a version that the Plan does not name: more than may be lost, for a lost one names no version."""
+    side, count = pick.choice(["primary", "candidate"]), pick.choice([50, 200, 1000])
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[pick.sample(list(table.index), count), f"{side}_version"] = pick.choice(["", "9"])
+        return table
+
+    return world.with_table("shadow", "pairs", edit)
 
 
 def _answers_off(world: World, pick: Random) -> World:
@@ -290,6 +315,8 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "bare model slower": (("baseline",), _bare_model_slower),
     "candidate decides otherwise": (("shadow",), _decides_otherwise),
     "pairs not joined": (("shadow",), _unjoined),
+    "pairs of one side": (("shadow",), _one_sided),
+    "pairs of other versions": (("shadow",), _other_versions),
     "golden answers off": (("quality",), _answers_off),
     "model's gain lower": (("quality",), _gain_lower),
     "experiment undone": (("zone_crash", "rollback"), _experiment_undone),

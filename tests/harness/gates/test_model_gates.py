@@ -39,8 +39,8 @@ def test_impossible_measurements_of_the_model_are_unknown() -> None:
     assert latencies(lambda table: table.astype("float64") * np.nan).result("baseline_latency").outcome is FAIL
 
 
-def pairs(change: Any, **facts: Any) -> World:
-    return healthy().with_table("shadow", "pairs", change).with_facts("shadow", **facts)
+def pairs(change: Any) -> World:
+    return healthy().with_table("shadow", "pairs", change)
 
 
 def differing(one_in: int) -> World:
@@ -54,40 +54,90 @@ def differing(one_in: int) -> World:
 def test_a_candidate_that_decides_otherwise_fails() -> None:
     check = differing(6).checks(SHADOW)["disagreement"]
     assert check.outcome is FAIL
-    assert check.n == 1203
+    assert check.n == 1200
 
 
 def test_near_the_limit_more_pairs_are_asked_for() -> None:
-    assert "more are needed" in differing(21).checks(SHADOW)["disagreement"].reason
+    assert "more are needed" in differing(18).checks(SHADOW)["disagreement"].reason
+
+
+def test_each_version_is_cut_at_its_own_threshold() -> None:
+    moved = pairs(lambda table: table.assign(candidate=table["candidate"] * 0.6))
+    assert moved.checks(SHADOW)["disagreement"].outcome is FAIL
+    own = moved.with_facts("shadow", candidate_threshold=0.3)
+    assert own.checks(SHADOW)["disagreement"].observed == healthy().checks(SHADOW)["disagreement"].observed
 
 
 def test_unknown_probabilities_are_disagreements() -> None:
     def edit(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(candidate=table["primary"].where(table["primary"] >= 0.5))
+        return table.assign(candidate=table["primary"].where(table.index % 10 != 0))
 
-    assert pairs(edit).checks(SHADOW)["disagreement"].outcome is FAIL
+    checks = pairs(edit).checks(SHADOW)
+    assert checks["disagreement"].observed == 0.1
+    assert checks["unjoined"].outcome is FAIL
 
 
 def test_too_few_pairs_are_unknown() -> None:
-    result = pairs(lambda table: table.head(900), joined=900).result("shadow_agreement")
+    result = pairs(lambda table: table.head(900)).result("shadow_agreement")
     assert (result.outcome, result.reason) == (UNKNOWN, "900 pairs compared; at least 100 more are needed")
 
 
-def test_unjoined_requests_are_limited_and_count_as_disagreement() -> None:
-    world = healthy().with_facts("shadow", unjoined_primary=40)
-    assert world.checks(SHADOW)["unjoined"].outcome is FAIL
-    assert world.checks(SHADOW)["disagreement"].observed > healthy().checks(SHADOW)["disagreement"].observed
+def test_requests_that_neither_version_logged_are_limited_and_count_as_disagreement() -> None:
+    world = pairs(lambda table: table.iloc[200:])
+    check = world.checks(SHADOW)["unjoined"]
+    assert (check.outcome, check.n) == (FAIL, 1200)
+    assert check.reason.startswith("200 of 1,200 requests lack a prediction")
+    disagreement = world.checks(SHADOW)["disagreement"]
+    assert disagreement.outcome is not PASS
+    assert disagreement.reason.startswith("234 of 1,200 requests were decided otherwise, or lack a prediction")
+
+
+@pytest.mark.parametrize("side", ["primary", "candidate"])
+def test_requests_that_one_version_logged_are_limited(side: str) -> None:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[:40, side], table.loc[:40, f"{side}_version"] = np.nan, ""
+        return table
+
+    assert pairs(edit).checks(SHADOW)["unjoined"].outcome is FAIL
+
+
+def test_unanswered_requests_without_predictions_are_not_held_against_the_candidate() -> None:
+    world = pairs(lambda table: table.iloc[100:])
+    first = (1 << 40) + 100
+    unsent = world.with_rows(lambda rows: (rows["scenario"] == "shadow") & (rows["request_id"] < first), status=-3)
+    result = unsent.result("shadow_agreement")
+    assert (result.outcome, result.reason) == (
+        UNKNOWN,
+        "100 of 1,200 requests got no good answer: too many to compare the others",
+    )
+
+
+@pytest.mark.parametrize("side", ["primary", "candidate"])
+@pytest.mark.parametrize(("version", "named"), [("9", "9"), ("", "unnamed")])
+def test_predictions_by_another_version_are_unknown(side: str, version: str, named: str) -> None:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[7, f"{side}_version"] = version
+        return table
+
+    result = pairs(edit).result("shadow_agreement")
+    assert result.outcome is UNKNOWN
+    assert result.reason == f"the shadow compared other versions than the Plan names: {named}"
+
+
+def test_predictions_that_do_not_fit_the_ledger_are_unknown() -> None:
+    def stranger(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(request_id=table["request_id"].where(table.index != 5, np.uint64(5)))
+
+    assert "1 requests that are not in its ledger" in pairs(stranger).result("shadow_agreement").reason
+    repeated = pairs(lambda table: table.assign(request_id=table["request_id"].iloc[0]))
+    assert "two rows with one request_id" in repeated.result("shadow_agreement").reason
+    lost = healthy().with_table("ledger", "requests", lambda table: table[table["request_id"] != 1 << 40])
+    assert "1199 of 1200 requests" in lost.result("shadow_agreement").reason
 
 
 @pytest.mark.parametrize(
     "facts",
-    [
-        {"joined": 1199},
-        {"candidate_version": "3"},
-        {"primary_version": "9"},
-        {"threshold": 0.0},
-        {"unjoined_primary": -1},
-    ],
+    [{"candidate_version": "3"}, {"primary_version": "9"}, {"primary_threshold": 0.0}, {"candidate_threshold": 1.5}],
 )
 def test_facts_that_do_not_fit_are_unknown(facts: dict[str, Any]) -> None:
     assert healthy().with_facts("shadow", **facts).result("shadow_agreement").outcome is UNKNOWN
