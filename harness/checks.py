@@ -13,7 +13,7 @@ import numpy as np
 from harness.model import Case, Check, Outcome
 from harness.slices import Requests, block_counts
 from harness.stats import Counts, Reals, Ruling, judge_proportion, quantile, quantile_interval
-from harness.validity import BLAME, LATENCY_BUDGET
+from harness.validity import BLAME, LATENCY_BUDGET, objections, other_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,27 @@ def unknown(name: str, reason: str) -> Check:
 def blame_generator(name: str, objections: Sequence[str]) -> tuple[Check, ...]:
     """One UNKNOWN naming what the generator did wrong."""
     return (unknown(name, f"{BLAME}: {'; '.join(objections)}"),)
+
+
+def inadmissible(
+    name: str,
+    case: Case,
+    ledger: Requests,
+    scenario: str,
+    phases: Sequence[str] | None = None,
+    *,
+    budget: float = LATENCY_BUDGET,
+) -> tuple[Check, ...]:
+    """One UNKNOWN when the load of `scenario` can't carry a claim about the version to launch; empty when it can.
+
+    In a rollback the candidate answers too, by design; its gate reads the versions itself. The arguments are those of
+    `validity.objections`.
+    """
+    if found := objections(case, ledger, scenario, phases, budget=budget):
+        return blame_generator(name, found)
+    if scenario != "rollback" and (others := other_versions(case.plan, ledger.of(scenario))):
+        return (unknown(name, f"{scenario}: {others}"),)
+    return ()
 
 
 def latency(name: str, rows: Requests, limit_ms: float, confidence: float) -> Check:

@@ -5,8 +5,6 @@ Rule: pure. What was measured is in `recovery`; here it meets the Plan's limits,
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.checks import experiment_limit, limited, unknown
 from harness.model import Case, Check, Outcome
 from harness.recovery import detection, lost, switch_s, ttr_s, zone_share
@@ -14,7 +12,9 @@ from harness.slices import SECOND_NS, SETTLE_S, Requests
 
 RETURN_DELAY_S = 1.0
 """The edge finds a zone healthy by its next checks; from this long after its proven return it must have traffic."""
-RETURN_ROWS_MIN = 20
+ROWS_MIN = 20
+"""Fewer requests than this show neither a share of traffic nor a switch: at a third of all, three in ten thousand times
+none of twenty would reach a zone in use."""
 RETURN_SHARE_MIN = 0.5
 """A zone that is back must get at least half of its fair share; connections made meanwhile may still favour others."""
 
@@ -23,6 +23,17 @@ def after(rows: Requests, requested_ns: float, removed_ns: float) -> Requests:
     """The rows due in a fault's window."""
     end = removed_ns + SETTLE_S * SECOND_NS
     return rows.where((rows.intended_ns >= requested_ns) & (rows.intended_ns <= end))
+
+
+def idle_before(case: Case, rows: Requests, zone: str, requested_ns: float) -> str:
+    """Why killing `zone` tested nothing: it was not in use before its fault was requested; empty when it was."""
+    earlier = rows.where(rows.intended_ns < requested_ns).served()
+    share = zone_share(earlier, zone)
+    if share is None or len(earlier) < ROWS_MIN:
+        return f"only {len(earlier)} requests were due before the fault"
+    if share < RETURN_SHARE_MIN / len(case.plan.target.zones):
+        return f"{zone} had no fair share of traffic before the fault, so nothing was tested"
+    return ""
 
 
 def kept(name: str, rows: Requests, lost_max: float, when: str) -> Check:
@@ -76,7 +87,7 @@ def returned(case: Case, rows: Requests, zone: str, removed_ns: float) -> Check:
     """The zone has traffic again once it is back, read from the zone that answered."""
     later = rows.where(rows.intended_ns >= removed_ns + RETURN_DELAY_S * SECOND_NS).served()
     share = zone_share(later, zone)
-    if share is None or len(later) < RETURN_ROWS_MIN:
+    if share is None or len(later) < ROWS_MIN:
         return unknown("return", f"only {len(later)} requests were due after {zone} was back")
     fair = 1 / len(case.plan.target.zones)
     return Check(
@@ -92,10 +103,17 @@ def returned(case: Case, rows: Requests, zone: str, removed_ns: float) -> Check:
 
 
 def switched(name: str, case: Case, rows: Requests, span_ns: tuple[float, float], version: str) -> Check:
-    """Switch time against its limit; `span_ns` is from the replaced route to the end of what may show it."""
+    """Switch time against its limit; `span_ns` is from the replaced route to the end of what may show it.
+
+    A switch is seen only under load: it must go on for at least as long as the switch may take.
+    """
     limit_s = experiment_limit(case, "rollback", "switch_s_max")
-    if not np.any((rows.intended_ns >= span_ns[0]) & (rows.intended_ns < span_ns[1])):
+    due = rows.intended_ns[(rows.intended_ns >= span_ns[0]) & (rows.intended_ns < span_ns[1])]
+    if not len(due):
         return unknown(name, f"no requests were due after the {name}")
+    watched_s = (float(due.max()) - span_ns[0]) / SECOND_NS
+    if watched_s < limit_s or len(due) < ROWS_MIN:
+        return unknown(name, f"the load went on for only {watched_s:.2f} s ({len(due)} requests) after the {name}")
     found = switch_s(rows, *span_ns, version, case.plan.slo.timeout_s)
     if found is None:
         reason = f"{name}: version {version} never took over all traffic"

@@ -1,7 +1,8 @@
 """Reads the journal of a Chaos Toolkit experiment for what its exit code does not tell.
 
 Rule: pure. `chaos run` ends with 0 though the baseline was never met, the fault raised or the rollback raised; an
-experiment carries a claim only when each of its parts is on record as done (DESIGN §5.7).
+experiment carries a claim only when each of its parts is on record as done, and when it is the one
+that the Plan names.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.model import Evidence
+    from harness.model import Case, Evidence
 
 Journal = Mapping[str, Any]
 
 
-def objections(evidence: Evidence) -> tuple[str, ...]:
-    """Why the experiment can't carry a claim, each reason its own; empty when it can."""
+def objections(case: Case, name: str) -> tuple[str, ...]:
+    """Why the experiment `name` of the Plan can't carry a claim, each reason its own; empty when it can."""
+    evidence = case.evidence[name]
     journal: Journal = evidence.facts["journal"]
-    found = [*_baseline(journal), *_method(journal), *_rollbacks(journal)]
+    found = [*_identity(case, name), *_baseline(journal), *_method(journal), *_rollbacks(journal)]
     if deviated(evidence):  # that is the subject's, and ends the experiment as failed too
         return tuple(found)
     if journal["status"] != "completed":
@@ -32,6 +34,18 @@ def deviated(evidence: Evidence) -> bool:
     """Whether the steady state was gone at the end; so it counts unless the journal says otherwise."""
     journal: Journal = evidence.facts["journal"]
     return journal["deviated"] is not False or not _met(journal, "after")
+
+
+def _identity(case: Case, name: str) -> list[str]:
+    """Whether the record is of this experiment, and from the Plan's file where the Plan names one."""
+    facts, planned, found = case.evidence[name].facts, case.plan.experiments.get(name), []
+    if facts["experiment"] != name:
+        found.append(f"another experiment: the record is of {facts['experiment']!r}, not of {name!r}")
+    if planned is not None and facts["file"] != planned.file:
+        found.append(f"another experiment: {facts['file']} was run; the Plan names {planned.file}")
+    if not facts["journal"]["experiment"]["title"]:
+        found.append("the journal names no experiment")
+    return found
 
 
 def _baseline(journal: Journal) -> list[str]:

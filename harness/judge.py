@@ -27,7 +27,7 @@ __all__ = ["RunFacts", "check_gates", "judge"]
 
 SCHEMA = 1
 GO, FAILED, NOT_KNOWN = 0, 1, 3
-"""Exit codes of a verdict (DESIGN §5.9)."""
+"""Exit codes of a verdict; 2, between them, is for input that can't be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 BLOCKS_MIN = 20
-"""A phase shorter than this many seconds is cut into this many blocks instead of seconds (DESIGN §5.5)."""
+"""A phase shorter than this many seconds is cut into this many blocks instead of seconds."""
 SETTLE_S = 5.0
-"""How long after a fault was removed its window ends: the time that recovery must also last (DESIGN §2)."""
+"""How long after a fault was removed its window ends: the time that recovery must also last."""
 
 Mask = NDArray[np.bool_]
 _NEVER_NULL = ("request_id", "scenario", "phase", "intended_ns", "status")

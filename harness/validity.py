@@ -1,7 +1,8 @@
 """Says whether the load generator did its part, so that what was measured is the service.
 
-Rule: pure. An objection here makes a latency, capacity or availability claim UNKNOWN, whichever way it pointed. A
-service that stalls and fills the cap (status −2, pacing good) raises no objection: that failure is its own.
+Rule: pure. An objection here makes a latency, capacity or availability claim UNKNOWN, whichever way it pointed: load
+at another rate than the Plan's, late or incomplete load, a machine busy or unwatched. A service that stalls and fills
+the cap (status −2, pacing good) raises no objection: that failure is its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.model import Case, Evidence, Status
-from harness.slices import MS_NS, Requests, scenario_facts
+from harness.slices import MS_NS, Requests, largest_gap_s, scenario_facts
 from harness.stats import quantile
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 LAG_MS_MIN = 1.0
 """Lag below this is never held against the generator: its event loop paces by polling, and grains are below 1 ms."""
 LAG_SHARE_MAX = 0.05
-"""Lag may take this share of the SLO, so that it can't decide what the service is judged for (DESIGN §5.4)."""
+"""Lag may take this share of the SLO, so that it can't decide what the service is judged for."""
 UNSENT_SHARE_MAX = 0.1
-"""Rows the generator failed to send may take this share of the strictest error budget judged (DESIGN §5.4)."""
+"""Rows the generator failed to send may take this share of the strictest error budget judged."""
 FOREIGN_CORES_MAX = 0.25
 """Other work on the machine, median over a scenario: an eighth of the smallest machine supported (2 cores), so that it
 can't take more than an eighth of the capacity away from what is measured."""
+SAMPLE_GAP_S_MAX = 2.0
+"""The machine is read every 0.5 s; four readings missing in a row could hide the work that spoiled a measurement."""
 COUNT_SIGMAS_MAX = 5
 """A Poisson schedule strays further than this many standard deviations from its rate once in 1.7 million phases."""
 LATENCY_BUDGET = 0.01
@@ -69,7 +72,8 @@ def objections(
     "machine".
     """
     rows = ledger.of(scenario)
-    whole = _completeness(scenario_facts(case.evidence["ledger"], scenario), rows)
+    facts = scenario_facts(case.evidence["ledger"], scenario)
+    whole = (*_completeness(facts, rows), *_rates(case.plan, scenario, facts["phases"]))
     judged = rows if phases is None else rows.where(np.isin(rows.phase.astype(str), list(phases)))
     if not len(judged):
         return (*whole, f"{scenario} has no requests to judge")
@@ -103,6 +107,39 @@ def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests) -> list
     return found
 
 
+def _rates(plan: Plan, scenario: str, phases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rates driven against the Plan's; a ramp's are compared with the needs instead. Each phase holds one rate."""
+    found = []
+    for phase in phases:
+        name, rate, end = f"{scenario}/{phase['name']}", phase["rate_rps"], phase["end_rate_rps"]
+        wanted = rate if scenario == "ramp" else _wanted_rps(plan, name)
+        if end is not None:
+            found.append(f"{name} was driven at {rate:g} to {end:g} req/s; a phase holds one rate")
+        elif not math.isclose(rate, wanted):
+            found.append(f"{name} was driven at {rate:g} req/s; the Plan wants {wanted:g}")
+    return found
+
+
+def _wanted_rps(plan: Plan, name: str) -> float:
+    return plan.traffic.spike_rps if name == "spike/peak" else plan.traffic.launch_rps
+
+
+def other_versions(plan: Plan, rows: Requests) -> str:
+    """Why `rows` don't speak about the version to launch; empty when they do.
+
+    Each good answer must name that version. A service that gonogo did not start may leave it out; one that the Plan
+    gives no version may answer as any.
+    """
+    target = plan.target
+    if not target.version:
+        return ""
+    known = {target.version, ""} if target.provider == "attached" else {target.version}
+    others = sorted({str(version) for version in rows.model_version[rows.answered()]} - known)
+    if not others:
+        return ""
+    return f"version {', '.join(name or 'unnamed' for name in others)} answered, version {target.version} is to launch"
+
+
 def _pacing(plan: Plan, scenario: str, rows: Requests, budget: float) -> list[str]:
     found = []
     for name in sorted(set(rows.phase.astype(str))):
@@ -125,8 +162,11 @@ def lag_ms_p99(rows: Requests) -> float | None:
 def _foreign_work(plan: Plan, machine: Evidence, rows: Requests) -> list[str]:
     if _shares_machine_unseen(plan):
         return []
+    start, end = float(rows.intended_ns.min()), float(rows.intended_ns.max())
+    stamps = machine.tables["cpu"]["t_ns"]
+    stamps = stamps[stamps.between(start, end)].to_numpy(dtype=np.float64)
     cores = foreign_cores(machine, rows)
-    if cores is None:
+    if cores is None or not largest_gap_s(stamps, start, end) <= SAMPLE_GAP_S_MAX:
         return ["the machine's load was not measured meanwhile"]
     if not cores <= FOREIGN_CORES_MAX:
         return [f"the machine was busy with other work ({cores:.2f} cores; {FOREIGN_CORES_MAX:g} allowed)"]

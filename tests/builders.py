@@ -250,20 +250,25 @@ def _events() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["t_ns", "event", "subject"]).assign(detail="{}").sort_values("t_ns")
 
 
+def _polls() -> Any:
+    return np.arange(0, ns("rollback", 12), SECOND_NS // 20)
+
+
 def _hosts() -> pd.DataFrame:
     """The edge sees the dead zone 0.4 s after the fault, and its return 0.3 s before the probe does."""
-    polls = np.arange(ns("zone_crash", 0), ns("zone_crash", 18), SECOND_NS // 20)
+    polls = _polls()
     down = (polls >= ns("zone_crash", FAULT_S[0] + 0.4)) & (polls < ns("zone_crash", FAULT_S[1] - 0.3))
-    parts = [
-        pd.DataFrame({"t_ns": polls, "cluster": "primary", "zone": zone, "healthy": ~(down & (zone == FAULT_ZONE))})
-        for zone in ZONES
-    ]
-    return pd.concat(parts, ignore_index=True).assign(rq_total=0, rq_error=0, cx_connect_fail=0)
+    parts = []
+    for cluster, zone in (*(("primary", zone) for zone in ZONES), ("candidate", "candidate")):
+        up = ~(down & (zone == FAULT_ZONE))
+        host = {"cluster": cluster, "zone": zone, "healthy": up, "rq_total": 2 * np.cumsum(up)}
+        parts.append(pd.DataFrame({"t_ns": polls, **host}))
+    return pd.concat(parts, ignore_index=True).assign(rq_error=0, cx_connect_fail=0)
 
 
 def _counters() -> pd.DataFrame:
-    polls = np.arange(0, ns("rollback", 12), SECOND_NS // 2)
-    grown = np.arange(len(polls)) * 50
+    polls = _polls()
+    grown = np.arange(len(polls)) * 5
     columns = {"upstream_rq_total": grown, "upstream_rq_completed": grown}
     quiet = ["upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_overflow"]
     table = pd.DataFrame({"t_ns": polls, **columns}).assign(**dict.fromkeys(quiet, 0))
@@ -289,7 +294,8 @@ def _experiment(name: str, activities: list[str], zone: str) -> dict[str, Any]:
         "run": [run(item) for item in activities],
         "rollbacks": [run("heal")],
     }
-    return {"experiment": name, "file_sha256": "00", "exit_code": 0, "journal": journal, "target_zone": zone}
+    file = {"file": f"local/{name}.json", "file_sha256": "00"}
+    return {"experiment": name, **file, "exit_code": 0, "journal": journal, "target_zone": zone}
 
 
 def _shadow_facts() -> dict[str, Any]:

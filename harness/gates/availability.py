@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.checks import blame_generator, proportion
+from harness.checks import inadmissible, proportion
 from harness.model import Case, Check, Gate
 from harness.slices import block_counts, events, fault_windows, outside, requests
-from harness.validity import beyond_promise, failure_budget, objections
+from harness.validity import beyond_promise, failure_budget
 
 
 def judge(case: Case) -> tuple[Check, ...]:
@@ -24,8 +24,8 @@ def judge(case: Case) -> tuple[Check, ...]:
     judged = [pair for pair in rows.phases() if pair not in beyond]
     for scenario in sorted({scenario for scenario, _ in judged} | set(case.evidence["ledger"].facts["scenarios"])):
         phases = [phase for name, phase in judged if name == scenario]
-        if found := objections(case, rows, scenario, phases, budget=failure_budget(case.plan)):
-            return blame_generator("failed", found)
+        if found := inadmissible("failed", case, rows, scenario, phases, budget=failure_budget(case.plan)):
+            return found
     keep = outside(rows.intended_ns, windows)
     for scenario, phase in beyond:
         keep &= ~((rows.scenario == scenario) & (rows.phase == phase))

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.checks import latency_of
+from harness.checks import latency_of, unknown
 from harness.model import Case, Check, Gate
 from harness.slices import BLOCKS_MIN, MS_NS
 
 
 def judge(case: Case) -> tuple[Check, ...]:
-    """p99 of the engine's own latencies against the Plan's baseline limit, in twenty blocks in order of time."""
+    """p99 of the engine's own latencies against the Plan's baseline limit, in twenty blocks in order of time.
+
+    Only a measurement of the model and version to launch says anything about them.
+    """
+    facts, target = case.evidence["baseline"].facts, case.plan.target
+    measured, wanted = (facts["model"], facts["version"]), (target.model, target.version)
+    if measured != wanted:
+        reason = "{} version {} was measured; {} version {} is to launch".format(*measured, *wanted)
+        return (unknown("engine_p99", reason),)
     limit_ms = case.plan.slo.baseline_latency_ms_p99
     column = case.evidence["baseline"].tables["latencies"]["latency_ns"]
     times_ms = column.to_numpy(dtype=np.float64, na_value=np.nan) / MS_NS

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.checks import latency, unknown
+from harness.checks import inadmissible, latency, unknown
 from harness.model import Case, Check, Gate, Outcome
 from harness.slices import Requests, requests, scenario_facts
-from harness.validity import BLAME, objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
@@ -23,8 +22,8 @@ def judge(case: Case) -> tuple[Check, ...]:
 
 
 def _step(case: Case, rows: Requests, phase: str) -> Check:
-    if found := objections(case, rows, "ramp", [phase]):
-        return unknown(phase, f"{BLAME}: {'; '.join(found)}")
+    if found := inadmissible(phase, case, rows, "ramp", [phase]):
+        return found[0]
     return latency(phase, rows.of("ramp", phase), case.plan.slo.latency_ms_p99, case.plan.slo.confidence)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from harness.checks import blame_generator, experiment_limit, unknown
+from harness.checks import experiment_limit, inadmissible, unknown
 from harness.fault_checks import kept, switched
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
 from harness.recovery import SEND_LIMIT_S
 from harness.slices import SECOND_NS, events, first_event, requests
-from harness.validity import objections as generator_objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
     """The experiment is on record as done; then the switch time each way, and LOST over the whole scenario."""
     experiment, timeline = case.evidence["rollback"], events(case.evidence["timeline"])
-    if found := objections(experiment):
+    if found := objections(case, "rollback"):
         return (unknown("experiment", "; ".join(found)),)
     promoted = first_event(timeline, "promoted", "candidate")
     if promoted is None:
@@ -22,12 +21,12 @@ def judge(case: Case) -> tuple[Check, ...]:
     rolled_back = first_event(timeline, "rolled_back", "primary", promoted)
     if rolled_back is None:
         return (unknown("experiment", "not rolled back: nothing on the timeline says that the route was restored"),)
+    ledger = requests(case.evidence["ledger"])
+    if refused := inadmissible("lost", case, ledger, "rollback"):
+        return refused
     if deviated(experiment):
         reason = "the steady state was not there again after the rollback"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
-    ledger = requests(case.evidence["ledger"])
-    if found := generator_objections(case, ledger, "rollback"):
-        return blame_generator("lost", found)
     rows, target = ledger.of("rollback"), case.plan.target
     before = rolled_back - SEND_LIMIT_S * SECOND_NS  # a request due later may be sent after the route is back
     lost_max = experiment_limit(case, "rollback", "lost_max")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from harness.checks import blame_generator, latency
+from harness.checks import inadmissible, latency
 from harness.model import Case, Check, Gate
 from harness.slices import requests
-from harness.validity import objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
     """p99 of response time over the phase spike/peak."""
     rows = requests(case.evidence["ledger"])
-    if found := objections(case, rows, "spike", ["peak"]):
-        return blame_generator("response_p99", found)
+    if found := inadmissible("response_p99", case, rows, "spike", ["peak"]):
+        return found
     peak = rows.of("spike", "peak")
     return (latency("response_p99", peak, case.plan.slo.spike_latency_ms_p99, case.plan.slo.confidence),)
 

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from harness.checks import blame_generator, experiment_limit, unknown
-from harness.fault_checks import after, detected, kept, recovered, returned
+from harness.checks import experiment_limit, inadmissible, unknown
+from harness.fault_checks import after, detected, idle_before, kept, recovered, returned
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
 from harness.slices import events, fault_span, requests
-from harness.validity import objections as generator_objections
 
 
 def judge(case: Case) -> tuple[Check, ...]:
-    """The experiment is on record as done, the fault as in place and gone; then LOST, TTD, TTR and the return."""
+    """The experiment is on record as done, the fault as in place and gone; then LOST, TTD, TTR and the return.
+
+    A busy generator or machine may also unsettle the steady state, so the load is checked before that is held against
+    the service.
+    """
     experiment, timeline = case.evidence["zone_crash"], events(case.evidence["timeline"])
     zone = str(experiment.facts["target_zone"])
     if zone not in case.plan.target.zones:
         raise ValueError(f"the experiment's zone {zone!r} is none of the Plan's")
-    if found := objections(experiment):
+    if found := objections(case, "zone_crash"):
         return (unknown("experiment", "; ".join(found)),)
     fault_ns = fault_span(timeline, zone)
     if isinstance(fault_ns, str):
         return (unknown("experiment", fault_ns),)
+    ledger = requests(case.evidence["ledger"])
+    if refused := inadmissible("lost", case, ledger, "zone_crash"):
+        return refused
     if deviated(experiment):
         reason = "the steady state was not there again after the fault"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
-    ledger = requests(case.evidence["ledger"])
-    if found := generator_objections(case, ledger, "zone_crash"):
-        return blame_generator("lost", found)
     rows, (requested, removed) = ledger.of("zone_crash"), fault_ns
+    if idle := idle_before(case, rows, zone, requested):
+        return (unknown("experiment", idle),)
     lost_max = experiment_limit(case, "zone_crash", "lost_max")
     return (
         kept("lost", after(rows, requested, removed), lost_max, "while the zone was down"),

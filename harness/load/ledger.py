@@ -46,7 +46,7 @@ class Stream:
 
 
 def complete(spec: LoadSpec, stream_path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The ledger of one scenario (columns and types of the design's section 4) and what is to be known about it.
+    """The ledger of one scenario (one row a request scheduled) and what is to be known about it.
 
     1. Read the stream up to its last whole batch; a killed writer loses at most its last one.
     2. Refuse it if it was written for another schedule.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from harness.gates import all_gates
 from harness.slices import requests
-from harness.validity import beyond_promise, foreign_cores, lag_limit_ms, objections
+from harness.validity import beyond_promise, foreign_cores, lag_limit_ms, objections, other_versions
 from tests.builders import World, every, healthy, ns
 
 GATE = all_gates()["sustained_latency"]
@@ -116,8 +117,6 @@ def test_a_machine_that_was_not_watched_proves_nothing() -> None:
 
 
 def test_an_attached_service_on_this_machine_is_not_foreign_work() -> None:
-    from dataclasses import replace
-
     busy = healthy().with_table("machine", "cpu", lambda table: table.assign(busy_cores=2.0))
     attached = {"provider": "attached", "registry": "", "version": ""}
     here = replace(busy.plan.target, address="127.0.0.1:9000", **attached)
@@ -128,3 +127,39 @@ def test_an_attached_service_on_this_machine_is_not_foreign_work() -> None:
 
 def test_the_ramp_beyond_the_promised_rates_is_known() -> None:
     assert beyond_promise(healthy().case(GATE)) == {("ramp", "step-0400")}
+
+
+def test_each_phase_holds_one_rate_and_it_is_the_plans() -> None:
+    def phases(**changes: Any) -> World:
+        facts = healthy().evidence["ledger"].facts["scenarios"]["sustained"]["phases"]
+        return with_scenario(phases=[{**phase, **changes} for phase in facts])
+
+    assert "sustained/hold was driven at 99 req/s; the Plan wants 100" in found(phases(rate_rps=99))
+    assert "sustained/hold was driven at 100 to 101 req/s; a phase holds one rate" in found(phases(end_rate_rps=101))
+
+
+def test_a_gap_in_the_machines_samples_is_told_from_two_seconds_on() -> None:
+    def unseen(start: float, end: float) -> World:
+        return healthy().with_table(
+            "machine",
+            "cpu",
+            lambda table: table[~table["t_ns"].between(ns("sustained", start), ns("sustained", end))],
+        )
+
+    assert found(unseen(10.1, 11.9)) == ""
+    assert "was not measured meanwhile" in found(unseen(10.1, 12.4))
+    assert "was not measured meanwhile" in found(unseen(-5, 2.4))
+    assert "was not measured meanwhile" in found(unseen(24.6, 40), phases=["hold"])
+
+
+def test_an_attached_service_may_leave_its_version_out_but_not_name_another() -> None:
+    target = replace(healthy().plan.target, provider="attached", registry="", address="service.example:9000")
+    plan = replace(healthy().plan, target=target)
+    rows = requests(healthy().evidence["ledger"]).of("sustained")
+    unnamed, other = (replace(rows, model_version=np.full(len(rows), name, dtype=object)) for name in ("", "9"))
+    assert other_versions(plan, rows) == other_versions(plan, unnamed) == ""
+    assert other_versions(plan, other) == "version 9 answered, version 1 is to launch"
+    assert other_versions(healthy().plan, unnamed) == "version unnamed answered, version 1 is to launch"
+    assert other_versions(replace(plan, target=replace(target, version="")), other) == ""
+    failed = replace(other, status=np.full(len(rows), 14))
+    assert other_versions(healthy().plan, failed) == ""

@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.builders import FAULT_S, FAULT_ZONE, SWITCH_S, ZONES, World, ns
+from tests.harness.worsening_load import (
+    busy_for_a_while,
+    busy_unseen,
+    driven_slower,
+    shorter_after_a_switch,
+    wrong_version,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,27 +126,62 @@ def _events_lost(world: World, pick: Random) -> World:
 
 
 def _edge_still_sends(world: World, pick: Random) -> World:
+    """The edge believes the dead zone healthy, and sends to it."""
+
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         start = FAULT_S[0] + pick.uniform(0, 5)
         polls = table["t_ns"].between(ns("zone_crash", start), ns("zone_crash", start + pick.choice([0.1, 0.5, 2])))
         table.loc[polls & (table["zone"] == FAULT_ZONE), "healthy"] = True
-        return table
+        return _sent(table, polls)
 
     return world.with_table("edge", "hosts", edit)
 
 
-def _counter(name: str) -> Change:
-    def apply(world: World, pick: Random) -> World:
-        def edit(table: pd.DataFrame) -> pd.DataFrame:
-            later = (table["cluster"] == pick.choice(["primary", "candidate"])) & (
-                table["t_ns"] > pick.choice(list(table["t_ns"]))
-            )
-            table.loc[later, name] += pick.choice([1, 3, 10, 100])
-            return table
+def _edge_sends_unseen(world: World, pick: Random) -> World:
+    """The dead zone's counters grow, whatever the edge says of its health."""
 
-        return world.with_table("edge", "counters", edit)
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        start = ns("zone_crash", FAULT_S[0] + pick.uniform(0, 3))
+        return _sent(table, table["t_ns"].between(start, start + pick.choice([100, 500, 2000]) * MS))
+
+    return world.with_table("edge", "hosts", edit)
+
+
+def _sent(table: pd.DataFrame, polls: Any) -> pd.DataFrame:
+    zone = table["zone"] == FAULT_ZONE
+    table.loc[zone, "rq_total"] += (polls & zone).cumsum()[zone]
+    return table
+
+
+def _counter(name: str, table: str = "counters", bumps: int = 1) -> Change:
+    """Growth of a cumulative column from some instant on, or from several within one second."""
+
+    def apply(world: World, pick: Random) -> World:
+        def edit(frame: pd.DataFrame) -> pd.DataFrame:
+            cluster = frame["cluster"] == pick.choice(["primary", "candidate"])
+            zone = frame.loc[cluster, "zone"].iloc[-1] if table == "hosts" else None
+            chosen = cluster if zone is None else cluster & (frame["zone"] == zone)
+            at_ns = pick.choice(list(frame["t_ns"]))
+            for _ in range(bumps):
+                frame.loc[chosen & (frame["t_ns"] > at_ns), name] += pick.choice([1, 3, 10, 100])
+                at_ns += pick.choice([0, 50, 300]) * MS
+            return frame
+
+        return world.with_table("edge", table, edit)
 
     return apply
+
+
+def _polls_lost(world: World, pick: Random) -> World:
+    """The edge was not read for a while, or from some instant on."""
+    start, length = pick.choice(list(world.evidence["edge"].tables["counters"]["t_ns"])), pick.choice([1500, 10**6])
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        return table[~table["t_ns"].between(start, start + length * MS)]
+
+    for table in pick.choice([["hosts"], ["counters"], ["hosts", "counters"]]):
+        world = world.with_table("edge", table, edit)
+    return world
 
 
 def _busy(world: World, pick: Random) -> World:
@@ -309,9 +351,19 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "load undone": (("ledger",), _generator_undone),
     "events lost": (("timeline",), _events_lost),
     "edge still sends": (("edge",), _edge_still_sends),
+    "dead zone is sent to": (("edge",), _edge_sends_unseen),
+    "the edge's readings lost": (("edge",), _polls_lost),
     "retries": (("edge",), _counter("upstream_rq_retry")),
+    "more retries in one second": (("edge",), _counter("upstream_rq_retry", bumps=2)),
+    "hosts' errors": (("edge",), _counter("rq_error", "hosts")),
+    "hosts' failed connections": (("edge",), _counter("cx_connect_fail", "hosts", bumps=2)),
     "retries refused": (("edge",), _counter("upstream_rq_retry_overflow")),
     "machine busy": (("machine",), _busy),
+    "machine busy for a while": (("machine",), busy_for_a_while),
+    "busy machine unseen": (("machine",), busy_unseen),
+    "wrong version answers": (("ledger",), wrong_version),
+    "driven at a lower rate": (("ledger",), driven_slower),
+    "shorter load after a switch": (("ledger", "timeline"), shorter_after_a_switch),
     "bare model slower": (("baseline",), _bare_model_slower),
     "candidate decides otherwise": (("shadow",), _decides_otherwise),
     "pairs not joined": (("shadow",), _unjoined),

@@ -135,6 +135,31 @@ def test_an_answer_by_the_dead_zone_moves_detection() -> None:
     assert check.observed == pytest.approx(2.0, abs=0.1)
 
 
+def sent_until(end: float, column: str) -> World:
+    """The edge's counter of the dead zone grows until then; it calls the zone unhealthy all the same."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        zone = table["zone"] == FAULT_ZONE
+        polls = zone & table["t_ns"].between(ns("zone_crash", FAULT_S[0]), ns("zone_crash", end))
+        table.loc[zone, column] += polls[zone].cumsum()
+        return table
+
+    return healthy().with_table("edge", "hosts", edit)
+
+
+@pytest.mark.parametrize("column", ["rq_total", "cx_connect_fail"])
+def test_traffic_that_the_edge_counts_moves_detection(column: str) -> None:
+    assert sent_until(4, column).checks(ZONE)["ttd"].observed == pytest.approx(1.0, abs=0.051)
+    assert sent_until(5.5, column).checks(ZONE)["ttd"].outcome is FAIL
+    never = sent_until(9, column).checks(ZONE)["ttd"]
+    assert (never.outcome, never.observed) == (FAIL, None)
+
+
+def test_traffic_that_was_not_counted_is_unknown() -> None:
+    uncounted = healthy().with_table("edge", "hosts", lambda table: table.assign(rq_total=np.nan))
+    assert uncounted.checks(ZONE)["ttd"].outcome is UNKNOWN
+
+
 def test_an_edge_not_watched_closely_is_unknown() -> None:
     def thin(table: pd.DataFrame) -> pd.DataFrame:
         return table[~table["t_ns"].between(ns("zone_crash", 4), ns("zone_crash", 5))]
@@ -221,3 +246,66 @@ def test_both_switches_must_be_on_the_timeline(event: str, reason: str) -> None:
 def test_lost_counts_over_the_whole_rollback() -> None:
     world = healthy().with_rows(few(0, 1, 2, "rollback"), status=4, done_ns=np.nan)
     assert world.checks(ROLLBACK)["lost"].interval == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["zone_crash", "rollback"])
+def test_the_record_of_another_experiment_proves_nothing(name: str) -> None:
+    gate, other = ("zone_failure", "rollback") if name == "zone_crash" else ("rollback", "zone_crash")
+    swapped = {**healthy().evidence[other].facts, "target_zone": FAULT_ZONE}
+    untitled = {**healthy().evidence[name].facts["journal"]["experiment"], "title": ""}
+    for world, reason in (
+        (healthy().with_evidence(name, facts=swapped), f"the record is of '{other}', not of '{name}'"),
+        (healthy().with_facts(name, file="local/other.json"), f"local/other.json was run; the Plan names local/{name}"),
+        (healthy().with_journal(name, experiment=untitled), "the journal names no experiment"),
+    ):
+        assert world.result(gate).outcome is UNKNOWN
+        assert reason in world.result(gate).reason
+
+
+def test_a_zone_without_traffic_before_its_crash_was_not_tested() -> None:
+    world = healthy().with_rows(during(0, FAULT_S[0]), zone=ZONES[0])
+    assert world.result("zone_failure").outcome is UNKNOWN
+    assert "zone-b had no fair share of traffic before the fault" in world.result("zone_failure").reason
+
+    def sooner(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table["event"] == "fault_requested", "t_ns"] = ns("zone_crash", 0.05)
+        return table
+
+    early = healthy().with_table("timeline", "events", sooner).result("zone_failure")
+    assert "requests were due before the fault" in early.reason
+
+
+@pytest.mark.parametrize(("name", "gate"), [("zone_crash", "zone_failure"), ("rollback", "rollback")])
+def test_an_unsteady_end_is_not_held_against_the_service_when_the_machine_was_busy(name: str, gate: str) -> None:
+    world = healthy().with_journal(name, deviated=True, status="failed")
+    assert world.result(gate).outcome is FAIL
+    busy = world.with_table("machine", "cpu", lambda table: table.assign(busy_cores=2.0))
+    assert busy.result(gate).outcome is UNKNOWN
+
+
+@pytest.mark.parametrize(("event", "at_s"), [("rolled_back", 9.5), ("rolled_back", 9.95), ("promoted", 5.35)])
+def test_a_switch_needs_load_for_as_long_as_it_may_take(event: str, at_s: float) -> None:
+    def later(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table["event"] == event, "t_ns"] = ns("rollback", at_s)
+        return table
+
+    version = "2" if event == "rolled_back" else "1"
+    since = SWITCH_S[1] if event == "rolled_back" else SWITCH_S[0]
+    world = healthy().with_rows(during(since, at_s, "rollback"), model_version=version)
+    check = world.with_table("timeline", "events", later).checks(ROLLBACK)[
+        "rollback" if event == "rolled_back" else "promotion"
+    ]
+    assert check.outcome is UNKNOWN
+    assert "the load went on for only 0." in check.reason
+
+
+def test_a_quick_switch_still_needs_enough_requests() -> None:
+    experiments = dict(healthy().plan.experiments)
+    experiments["rollback"] = replace(experiments["rollback"], switch_s_max=0.01)
+
+    def later(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table["event"] == "rolled_back", "t_ns"] = ns("rollback", 9.9)
+        return table
+
+    world = healthy().with_plan(experiments=experiments).with_table("timeline", "events", later)
+    assert "the load went on for only" in world.checks(ROLLBACK)["rollback"].reason

@@ -39,6 +39,13 @@ def test_impossible_measurements_of_the_model_are_unknown() -> None:
     assert latencies(lambda table: table.astype("float64") * np.nan).result("baseline_latency").outcome is FAIL
 
 
+@pytest.mark.parametrize("facts", [{"model": "other"}, {"version": "9"}])
+def test_the_bare_speed_of_another_model_is_unknown(facts: dict[str, Any]) -> None:
+    result = healthy().with_facts("baseline", **facts).result("baseline_latency")
+    assert result.outcome is UNKNOWN
+    assert "was measured; flight-delay version 1 is to launch" in result.reason
+
+
 def pairs(change: Any) -> World:
     return healthy().with_table("shadow", "pairs", change)
 
