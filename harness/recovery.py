@@ -16,6 +16,8 @@ from harness.slices import SECOND_NS, SETTLE_S, Mask, Requests
 from harness.validity import LATENCY_BUDGET
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.plan_types import Slo
     from harness.stats import Reals
 
@@ -26,6 +28,8 @@ SEND_LIMIT_S = 0.25
 """The generator sends no request later than this after it was due; from then on a switch of the route binds it."""
 POLL_GAPS_MAX = 10
 """The edge's state is not known over a gap of more than this many poll intervals."""
+SENT = ["rq_total", "cx_connect_fail"]
+"""What a host is sent, and what could not be; the edge's own health checks count in neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,9 @@ class Detection:
 def detection(edge: Evidence, rows: Requests, zone: str, fault_ns: tuple[float, float], timeout_s: float) -> Detection:
     """Fault requested → the edge stops sending to `zone` for as long as the fault lasts.
 
-    That is the first poll after which every host of the zone is unhealthy, or the last request that the zone answered
-    or that failed, whichever is later. `fault_ns` is (requested, removed).
+    That is the first poll after which every host of the zone is unhealthy, the last poll at which the requests and
+    failed connections that the edge counts for the zone had grown, or the last request that the zone answered or that
+    failed, whichever is latest. `fault_ns` is (requested, removed).
     """
     requested, end = fault_ns[0], fault_ns[1] - RETURN_S * SECOND_NS
     hosts = edge.tables["hosts"]
@@ -99,11 +104,19 @@ def detection(edge: Evidence, rows: Requests, zone: str, fault_ns: tuple[float, 
         return Detection(None, f"the edge was not polled for {gap_s:.1f} s of the fault")
     last_healthy = stamps[healthy][-1] if healthy.any() else requested
     unhealthy = stamps[stamps > last_healthy]
-    if not len(unhealthy):
+    sent = hosts[SENT].astype(np.float64).sum(axis=1, skipna=False).groupby(hosts["t_ns"]).agg(_whole_sum).to_numpy()
+    if np.isnan(sent).any():
+        return Detection(None, f"what the edge sent to {zone} was not counted")
+    grown = stamps[1:][np.diff(sent) != 0]  # a count that fell began anew, so it can't show that nothing was sent
+    if not len(unhealthy) or stamps[-1] in grown:
         return Detection(None)
     contact = _contacts_ns(rows, zone, timeout_s)
     contact = contact[(contact >= requested) & (rows.intended_ns <= end)]
-    return Detection((float(np.max([unhealthy[0], *contact])) - requested) / SECOND_NS)
+    return Detection((float(np.max([unhealthy[0], *grown, *contact])) - requested) / SECOND_NS)
+
+
+def _whole_sum(column: pd.Series[float]) -> float:
+    return float(column.sum(skipna=False))
 
 
 def _contacts_ns(rows: Requests, zone: str, timeout_s: float) -> Reals:

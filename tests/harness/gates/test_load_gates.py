@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,6 @@ import pytest
 from harness.gates import all_gates
 from harness.model import Outcome
 from tests.builders import FAULT_S, World, every, healthy, ns
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
 GATES = all_gates()
@@ -158,48 +156,6 @@ def test_a_generator_that_can_not_keep_up_below_the_need_is_unknown() -> None:
 
 
 def test_a_need_that_was_never_tried_is_unknown() -> None:
-    from dataclasses import replace
-
     world = healthy().with_plan(traffic=replace(healthy().plan.traffic, six_months_rps=900, one_year_rps=1000))
     assert world.result("ramp_capacity").outcome is UNKNOWN
     assert "no higher rate was tried" in world.result("ramp_capacity").reason
-
-
-def counted(cluster: str, column: str, growth: int) -> World:
-    def edit(table: pd.DataFrame) -> pd.DataFrame:
-        rows = table["cluster"] == cluster
-        table.loc[rows, column] += np.arange(rows.sum()) * growth // 10
-        return table
-
-    return healthy().with_table("edge", "counters", edit)
-
-
-@pytest.mark.parametrize("cluster", ["primary", "candidate"])
-def test_retries_and_refused_retries_are_seen_per_cluster(cluster: str) -> None:
-    checks = counted(cluster, "upstream_rq_retry", 5).checks(GATES["first_attempts"])
-    failing_names = {name for name, check in checks.items() if check.outcome is FAIL}
-    assert failing_names == {f"{cluster}_retries"}
-    refused = counted(cluster, "upstream_rq_retry_overflow", 1).checks(GATES["first_attempts"])
-    assert refused[f"{cluster}_refused"].outcome is FAIL
-
-
-def test_retries_during_a_fault_are_the_faults() -> None:
-    def edit(table: pd.DataFrame) -> pd.DataFrame:
-        table.loc[table["t_ns"] > ns("zone_crash", FAULT_S[0] + 1), "upstream_rq_retry"] += 500
-        return table
-
-    assert healthy().with_table("edge", "counters", edit).result("first_attempts").outcome is PASS
-
-
-def test_counters_read_once_or_running_backwards_prove_nothing() -> None:
-    once = healthy().with_table("edge", "counters", lambda table: table.groupby("cluster").head(1))
-    assert once.result("first_attempts").outcome is UNKNOWN
-    back = healthy().with_table("edge", "counters", lambda table: table.assign(upstream_rq_total=-table["t_ns"]))
-    assert "ran backwards" in back.result("first_attempts").reason
-
-
-def test_few_first_attempts_are_unknown() -> None:
-    few = healthy().with_table(
-        "edge", "counters", lambda table: table.assign(upstream_rq_total=table["upstream_rq_total"] // 10)
-    )
-    assert "more are needed" in few.result("first_attempts").reason
