@@ -113,7 +113,7 @@ def host_readings(edge: Evidence, cluster: str, zones: Sequence[str]) -> Reading
     per_poll = table.groupby("t_ns")["zone"].agg(["size", "nunique"])
     if not set(zones) <= set(table["zone"]) or (per_poll.nunique() > 1).any():
         raise ValueError(f"the edge's readings of {cluster} lack some of its hosts")
-    sums = polls.agg(lambda column: column.sum(skipna=False))
+    sums = polls.sum().mask(values.isna().groupby(table["t_ns"]).any())  # a host unread makes the whole reading unread
     return Readings(sums.index.to_numpy(dtype=np.float64), sums.to_numpy(dtype=np.float64).reshape(-1, 1))
 
 

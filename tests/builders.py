@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.judge import RunFacts, judge
+from harness.gates import all_gates
+from harness.judge import RunFacts, _result, _waive, judge
 from harness.model import Case, Check, Evidence, Gate, Result, Stage, Verdict
 from harness.plan_types import Experiment, Launch, Plan, Service, Slo, Target, Traffic, Waiver
 
@@ -75,8 +76,9 @@ class World:
         return judge(self.plan, self.run, self.evidence)
 
     def result(self, gate: str) -> Result:
-        """One gate's result."""
-        return next(result for result in self.judge().results if result.gate == gate)
+        """One gate's result, without judging the others."""
+        today = dt.datetime.fromisoformat(self.run.as_of).date()
+        return _waive(_result(all_gates().get(gate), gate, self.plan, self.run, self.evidence), self.plan, today)
 
     def case(self, gate: Gate) -> Case:
         """What a gate would see of this world."""

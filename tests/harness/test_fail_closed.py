@@ -35,7 +35,7 @@ def passing(world: World, touched: tuple[str, ...], before: dict[str, bool]) -> 
 
 
 @pytest.mark.slow
-@settings(limited, max_examples=40)
+@settings(limited, max_examples=30)
 @given(steps, seeds, st.sampled_from([tightened, lambda world, _: world]))
 def test_no_worsening_makes_a_gate_pass(
     names: list[str], pick: Random, limits: Callable[[World, Random], World]
