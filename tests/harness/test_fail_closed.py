@@ -35,7 +35,7 @@ def passing(world: World, touched: tuple[str, ...], before: dict[str, bool]) -> 
 
 
 @pytest.mark.slow
-@settings(limited, max_examples=30)
+@settings(limited, max_examples=25)
 @given(steps, seeds, st.sampled_from([tightened, lambda world, _: world]))
 def test_no_worsening_makes_a_gate_pass(
     names: list[str], pick: Random, limits: Callable[[World, Random], World]
@@ -55,7 +55,7 @@ def test_no_worsening_makes_a_gate_pass(
 
 
 @pytest.mark.slow
-@settings(limited, max_examples=10)
+@settings(limited, max_examples=6)
 @given(steps, seeds)
 def test_no_worsening_turns_a_no_go_into_a_go(names: list[str], pick: Random) -> None:
     world = healthy()
