@@ -1,0 +1,8 @@
+"""Starts the command line by `python -m harness.cli`.
+
+Rule: nothing else.
+"""
+
+from harness.cli import main
+
+main()

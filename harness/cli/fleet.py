@@ -1,0 +1,49 @@
+"""The commands of the local zones, to play with by hand.
+
+Rule: what runs is owned by the fleet's supervisor, never by the command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.answers import fleet_text
+from harness.cli.terminal import json_option, load, plan_argument, say
+from harness.fleet import commands as fleet_commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group(short_help="The local zones, to play with by hand.")
+def fleet() -> None:
+    """The local zones, to play with: experiments run against them with plain `chaos run`."""
+
+
+@fleet.command("up")
+@plan_argument
+@json_option
+def fleet_up(plan: Path, *, as_json: bool) -> None:
+    """Start the zones of PLAN behind the edge, and leave them running."""
+    from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
+
+    status = fleet_commands.fleet_up(fleet_spec(load(plan), fleet_commands.control_socket().parent))
+    say(status, fleet_text(status), as_json=as_json)
+
+
+@fleet.command("status")
+@json_option
+def fleet_status(*, as_json: bool) -> None:
+    """Show the zones that are up."""
+    status = fleet_commands.fleet_status()
+    say(status, fleet_text(status), as_json=as_json)
+
+
+@fleet.command("down")
+@json_option
+def fleet_down(*, as_json: bool) -> None:
+    """Stop the zones and everything that belongs to them."""
+    fleet_commands.fleet_down()
+    say({"down": True}, "the fleet is down", as_json=as_json)

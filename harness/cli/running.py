@@ -1,0 +1,102 @@
+"""The commands of a run: collect, judge, report, and all three at once.
+
+Rule: an exit code is the verdict's; everything else that can happen is handled by `harness.cli`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from harness.answers import verdict_facts
+from harness.cli.terminal import (
+    json_option,
+    load,
+    plan_argument,
+    profile_option,
+    relative,
+    run_argument,
+    runs_option,
+    say,
+)
+from harness.profiles import PROFILES
+from harness.progress import progress_on
+from harness.store import find_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(short_help="Collect, judge and report; the exit code is the verdict.")
+@plan_argument
+@profile_option
+@runs_option
+@json_option
+def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> int:
+    r"""Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
+
+    \b
+    0  GO
+    1  NO-GO: a required gate failed
+    3  NO-GO: something required is unknown
+    2  the Plan or the call is wrong          70  a bug of gonogo's
+    """
+    folder = _collect(plan, profile, runs, as_json=as_json)
+    return _judge_and_report(folder, as_json=as_json)
+
+
+@click.command(short_help="Collect evidence without judging it.")
+@plan_argument
+@profile_option
+@runs_option
+@json_option
+def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
+    """Collect evidence for PLAN without judging it, and name the run."""
+    folder = _collect(plan, profile, runs, as_json=as_json)
+    say(
+        {"run": str(folder)},
+        f"collected: {relative(folder)}\njudge it with: gonogo judge {relative(folder)}",
+        as_json=as_json,
+    )
+
+
+@click.command(short_help="Judge a run again from its evidence.")
+@run_argument
+@json_option
+def judge(run: Path, *, as_json: bool) -> int:
+    """Judge RUN (default: the latest) from its evidence alone, and write its verdict and report anew."""
+    return _judge_and_report(find_run(run), as_json=as_json)
+
+
+@click.command(short_help="Render a run's report again.")
+@run_argument
+@json_option
+def report(run: Path, *, as_json: bool) -> None:
+    """Render the report of RUN (default: the latest) from its verdict.json."""
+    from harness.reporting import render_run  # noqa: PLC0415 - charts are slow to import
+
+    page = render_run(find_run(run))
+    say({"report": str(page)}, f"report: {relative(page)}", as_json=as_json)
+
+
+def _collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> Path:
+    from harness.collect import collect as collect_run  # noqa: PLC0415 - collectors are slow to import
+
+    loaded = load(plan)
+    with progress_on(Console(stderr=as_json)) as progress:
+        now = dt.datetime.now(tz=dt.UTC)
+        return collect_run(loaded, runs, profile=PROFILES[profile], progress=progress, now=now).folder
+
+
+def _judge_and_report(folder: Path, *, as_json: bool) -> int:
+    from harness.reporting import judge_run, render_run  # noqa: PLC0415 - charts are slow to import
+    from reports.summary import summary_lines  # noqa: PLC0415
+
+    verdict = judge_run(folder)
+    page = render_run(folder)
+    text = "\n".join([*summary_lines(verdict), "", f"report: {relative(page)}"])
+    say(verdict_facts(verdict, page), text, as_json=as_json)
+    return verdict.exit_code

@@ -1,0 +1,52 @@
+"""What every command of the command line shares: its arguments, and how it speaks.
+
+Rule: with the commands beside it, the only place that prints.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.plan import LoadedPlan, load_plan
+from harness.profiles import PROFILES
+
+plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="readiness.toml", required=False)
+run_argument = click.argument("run", type=click.Path(path_type=Path), default="runs", required=False)
+runs_option = click.option(
+    "--runs", type=click.Path(path_type=Path), default="runs", show_default=True, help="Folder that holds the runs."
+)
+profile_option = click.option(
+    "--profile", type=click.Choice(sorted(PROFILES)), default="quick", show_default=True, help="How long to test."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+def load(plan: Path) -> LoadedPlan:
+    """The Plan at `plan`, checked against the gates that there are. Raises PlanError."""
+    from harness.reporting import check_plan  # noqa: PLC0415 - gates are slow to import
+
+    loaded = load_plan(plan)
+    check_plan(loaded)
+    return loaded
+
+
+def say(document: Any, text: str, *, as_json: bool) -> None:
+    """Print `document` where a program asked for JSON, else `text`."""
+    click.echo(json.dumps(document, indent=1, sort_keys=True) if as_json else text)
+
+
+def complain(text: str) -> None:
+    """Print `text` to standard error."""
+    click.echo(f"gonogo: {text}", err=True)
+
+
+def relative(path: Path) -> str:
+    """`path` as somebody in this folder would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
