@@ -42,12 +42,29 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a connection is encrypted, by paths of PEM files. Without `ca` the system's is used; a key makes it mutual."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    server_name: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together: give both or neither")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
     """One scenario, ready to run.
 
     `requests` is a pool file, `ledger` the Arrow IPC stream to write, `timeline` the run's timeline ("" for none), and
     `zero_ns` the `time.monotonic_ns()` which is zero in both. A request overdue by more than `late_limit_s` is not
     sent. `in_flight_max` requests may be open at once; `drain_s` is how long open ones may take after the last.
+
+    `method` is a full gRPC method ("/package.Service/Method"), or for HTTP a verb and a path ("POST /predict"). Values
+    of `metadata` may refer to secrets ("env:NAME", "file:PATH"), which are resolved where the load is sent, never here.
     """
 
     scenario: str
@@ -58,7 +75,10 @@ class LoadSpec:
     zero_ns: int
     timeline: str = ""
     scenario_index: int = 0
+    protocol: Literal["grpc", "http"] = "grpc"
     method: str = MODEL_INFER
+    metadata: tuple[tuple[str, str], ...] = ()
+    tls: Tls | None = None
     arrivals: Literal["poisson", "constant"] = "poisson"
     seed: int = 1
     timeout_s: float = 2.0
@@ -95,4 +115,9 @@ class LoadSpec:
     def from_json(cls, text: str) -> LoadSpec:
         """The specification in `text`. Raises ValueError or TypeError when it is none."""
         fields = json.loads(text)
-        return cls(**fields | {"phases": tuple(Phase(**phase) for phase in fields["phases"])})
+        structured = {
+            "phases": tuple(Phase(**phase) for phase in fields["phases"]),
+            "metadata": tuple((name, value) for name, value in fields.get("metadata", ())),
+            "tls": None if fields.get("tls") is None else Tls(**fields["tls"]),
+        }
+        return cls(**fields | structured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.load.spec import LoadSpec, Phase
+from harness.load.spec import LoadSpec, Phase, Tls
 
 
 def a_spec(**changes: object) -> LoadSpec:
@@ -66,3 +66,14 @@ def test_senseless_specification_is_refused(changes: dict[str, object], message:
 def test_request_ids_of_two_scenarios_never_meet() -> None:
     assert a_spec(scenario_index=1).request_id(5) == (1 << 40) + 5
     assert a_spec(scenario_index=0).request_id((1 << 40) - 1) < a_spec(scenario_index=1).request_id(0)
+
+
+def test_metadata_and_certificates_survive_the_round_trip() -> None:
+    tls = Tls(ca="ca.pem", certificate="me.pem", key="me.key", server_name="model.test")
+    spec = a_spec(metadata=(("x-api-key", "env:KEY"),), tls=tls, protocol="http", method="POST /predict")
+    assert LoadSpec.from_json(spec.to_json()) == spec
+
+
+def test_half_a_certificate_is_refused() -> None:
+    with pytest.raises(ValueError, match="belong together"):
+        Tls(certificate="me.pem")
