@@ -43,7 +43,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How a connection is encrypted, by paths of PEM files. Without `ca` the system's is used; a key makes it mutual."""
+    """How a connection is encrypted, by paths of PEM files. Without `ca`, the system's; with a key, mutual TLS."""
 
     ca: str = ""
     certificate: str = ""
