@@ -16,8 +16,8 @@ from harness.collectors import CollectError, Collector, Context, Progress, all_c
 from harness.fleet.client import FleetError
 from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
-from harness.load.ledger import LedgerError
 from harness.load.pool import write_pool
+from harness.load.streams import LedgerError
 from harness.model import Evidence
 from harness.plan import PlanError
 from harness.requests import RequestsError, make_requests

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.collectors import CollectError, Collector, Context
-from harness.load.ledger import LedgerError, complete
+from harness.load.ledger import complete
 from harness.load.schedule import schedule
+from harness.load.streams import LedgerError
 from harness.model import Evidence
 
 if TYPE_CHECKING:

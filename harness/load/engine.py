@@ -1,44 +1,31 @@
-"""Sends the requests of a schedule over gRPC when they are due, whatever the service does, and records each one's fate.
+"""Sends the requests of a schedule when they are due, whatever the service does, and records each one's fate.
 
 Rule: open loop. No answer, however late, delays the next request; nothing scheduled goes unrecorded; nothing is
-retried. Runs on an uvloop of its own in a process that gevent has not patched, one engine to a process.
+retried. How a request is sent is the sender's matter; the engine keeps time and books.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import grpc
-import grpc.aio
+from typing import TYPE_CHECKING
 
 from harness.load.pacer import Pacer
-from harness.load.recorder import Row
+from harness.load.recorder import NEVER, Row
+from harness.load.sender import NOBODY
 from harness.model import Status
-from reference_service.protocol.headers import MODEL_VERSION, REQUEST_ID, ZONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.load.recorder import Recorder
+    from harness.load.sender import AnsweredBy, Sender
     from harness.load.spec import LoadSpec
+    from harness.load.work import Work
 
 PACING_GOOD_NS = 10_000_000
 """Up to here a request is late by the scheduler's noise alone (ten times the p99 lag that a valid generator may show):
 a full in-flight cap is then the service's doing, beyond it the generator's."""
 FLUSH_S = 0.1
-CONNECT_LIMIT_S = 3.0
-
-CHANNEL_OPTIONS = (
-    ("grpc.use_local_subchannel_pool", 1),  # otherwise all channels share one connection
-    ("grpc.enable_retries", 0),  # a first attempt that fails is what we came to see
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),  # gRPC's own 1 s to 120 s would keep failing a service that is back
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
 
 
 def refusal(overdue_ns: int, in_flight: int, *, in_flight_max: int, late_limit_ns: int) -> int | None:
@@ -50,125 +37,82 @@ def refusal(overdue_ns: int, in_flight: int, *, in_flight_max: int, late_limit_n
     return Status.CAP_FULL if overdue_ns <= PACING_GOOD_NS else Status.GENERATOR_LATE
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What to send when, position by position: request number, instant of `time.monotonic_ns()`, and message."""
-
-    sequence: Sequence[int]
-    due_ns: Sequence[int]
-    payloads: Sequence[bytes]
-
-
 class Engine:
-    """One run of one schedule. Set `stop` to end it early."""
+    """One run of one worker's work. Set `stop` to end it early; give the sender `finish`."""
 
-    def __init__(self, spec: LoadSpec, work: Work, recorder: Recorder, channels: Sequence[grpc.aio.Channel]) -> None:
+    def __init__(self, spec: LoadSpec) -> None:
         self.stop = asyncio.Event()
-        self._spec, self._work, self._recorder = spec, work, recorder
-        self._calls = [channel.unary_unary(spec.method, None, None) for channel in channels]
-        self._open: dict[int, tuple[asyncio.Task[None], int]] = {}
+        self._cap, self._late_limit_ns, self._drain_s = spec.in_flight_max, round(spec.late_limit_s * 1e9), spec.drain_s
+        self._open: dict[int, int] = {}
         self._rows: list[Row] = []
-        self._late_limit_ns = round(spec.late_limit_s * 1e9)
+        self._last: asyncio.Event | None = None
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._work: Work
+        self._sender: Sender
 
-    async def run(self) -> tuple[int, int]:
+    async def run(self, work: Work, sender: Sender, recorder: Recorder) -> tuple[int, int]:
         """Send, drain, and record. Returns how many requests were decided, and how many of them still open at the end.
 
-        Raises RuntimeError when the ledger cannot be written.
+        Raises RuntimeError when the ledger cannot be written, and what broke in a callback of the sender.
         """
-        flushing = asyncio.create_task(self._flush_forever())
-        pacing = asyncio.create_task(Pacer(self._work.due_ns, self._release).run(self.stop))
-        await asyncio.wait((flushing, pacing), return_when=asyncio.FIRST_COMPLETED)
-        if flushing.done():
-            pacing.cancel()
-            flushing.result()
-        decided = await pacing
-        open_at_cutoff = await self._drain()
-        flushing.cancel()
-        self._flush()
+        self._work, self._sender = work, sender
+        load, flushing = asyncio.create_task(self._load()), asyncio.create_task(self._flush_forever(recorder))
+        try:
+            await asyncio.wait((load, flushing, self._broken), return_when=asyncio.FIRST_COMPLETED)
+            for failed in (self._broken, flushing):
+                if failed.done():
+                    failed.result()
+            decided, open_at_cutoff = load.result()
+        finally:
+            for task in (load, flushing):
+                task.cancel()
+            await asyncio.gather(load, flushing, return_exceptions=True)
+        self._flush(recorder)
         return decided, open_at_cutoff
+
+    def finish(self, index: int, status: int, size: int, answered_by: AnsweredBy) -> None:
+        """Request `index` has ended; the sender's callback."""
+        self._rows.append((index, self._open.pop(index), time.monotonic_ns(), status, size, answered_by))
+        if self._last is not None and not self._open:
+            self._last.set()
+
+    def fail(self, error: BaseException) -> None:
+        """A callback of the event loop broke: end the load with `error`, whatever else goes on."""
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _load(self) -> tuple[int, int]:
+        decided = await Pacer(self._work.due_ns, self._release).run(self.stop)
+        return decided, await self._drain()
 
     def _release(self, index: int) -> None:
         """Send request `index`, or record why not."""
-        spec, work, sent_ns = self._spec, self._work, time.monotonic_ns()
-        status = refusal(
-            sent_ns - work.due_ns[index],
-            len(self._open),
-            in_flight_max=spec.in_flight_max,
-            late_limit_ns=self._late_limit_ns,
-        )
+        work, sent_ns = self._work, time.monotonic_ns()
+        overdue_ns = sent_ns - work.due_ns[index]
+        status = refusal(overdue_ns, len(self._open), in_flight_max=self._cap, late_limit_ns=self._late_limit_ns)
         if status is not None:
-            self._record(index, status)
+            self._rows.append((index, NEVER, NEVER, status, 0, NOBODY))
             return
-        name = f"{spec.request_id(work.sequence[index]):016x}"
-        multicallable = self._calls[index % len(self._calls)]
-        call = multicallable(work.payloads[index], timeout=spec.timeout_s, metadata=((REQUEST_ID, name),))
-        self._open[index] = (asyncio.create_task(self._await(index, sent_ns, call)), sent_ns)
-
-    async def _await(self, index: int, sent_ns: int, call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> None:
-        """Record the answer to request `index`, whatever it is."""
-        answered_by: Any
-        status, size = Status.OK, 0
-        try:
-            size = len(await call)
-            answered_by = await call.trailing_metadata() or await call.initial_metadata()
-        except grpc.aio.AioRpcError as error:
-            status = error.code().value[0]
-            answered_by = error.trailing_metadata() or error.initial_metadata() or {}
-        done_ns = time.monotonic_ns()
-        del self._open[index]
-        zone, version = answered_by.get(ZONE, ""), answered_by.get(MODEL_VERSION, "")
-        self._record(index, status, sent_ns=sent_ns, done_ns=done_ns, zone=zone, version=version, size=size)
-
-    def _record(
-        self,
-        index: int,
-        status: int,
-        *,
-        sent_ns: int | None = None,
-        done_ns: int | None = None,
-        zone: str = "",
-        version: str = "",
-        size: int = 0,
-    ) -> None:
-        zero_ns = self._spec.zero_ns
-        request_id = self._spec.request_id(self._work.sequence[index])
-        sent_ns = None if sent_ns is None else sent_ns - zero_ns
-        done_ns = None if done_ns is None else done_ns - zero_ns
-        intended_ns = self._work.due_ns[index] - zero_ns
-        self._rows.append(Row(request_id, intended_ns, sent_ns, done_ns, status, zone, version, size))
+        self._open[index] = sent_ns
+        self._sender.send(index, work.message[index], f"{work.first_id + index * work.step:016x}")
 
     async def _drain(self) -> int:
-        """Give open requests until the deadline, then record them as open at cut-off and cancel them."""
+        """Give open requests until the deadline, then record them as open at cut-off and forget them."""
+        self._last = asyncio.Event()
         if self._open and not self.stop.is_set():
-            await asyncio.wait([task for task, _ in self._open.values()], timeout=self._spec.drain_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._last.wait(), self._drain_s)
+        self._sender.abandon()
         left, self._open = self._open, {}
-        for index, (task, sent_ns) in left.items():
-            task.cancel()
-            self._record(index, Status.OPEN_AT_CUTOFF, sent_ns=sent_ns)
-        ends = await asyncio.gather(*(task for task, _ in left.values()), return_exceptions=True)
-        for bug in (end for end in ends if isinstance(end, Exception)):  # a cancellation is no Exception
-            raise bug
+        for index, sent_ns in left.items():
+            self._rows.append((index, sent_ns, NEVER, Status.OPEN_AT_CUTOFF, 0, NOBODY))
         return len(left)
 
-    async def _flush_forever(self) -> None:
+    async def _flush_forever(self, recorder: Recorder) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._flush()
+            self._flush(recorder)
 
-    def _flush(self) -> None:
+    def _flush(self, recorder: Recorder) -> None:
         rows, self._rows = self._rows, []
-        self._recorder.put(rows)
-
-
-async def connect(spec: LoadSpec) -> tuple[list[grpc.aio.Channel], int]:
-    """The channels of a load, each with a connection of its own, and how many of them were up within the limit.
-
-    A service that cannot be reached does not stop the load: its requests fail, and the ledger says so.
-    """
-    channels = [grpc.aio.insecure_channel(spec.target, options=CHANNEL_OPTIONS) for _ in range(spec.connections)]
-    waits = [asyncio.create_task(channel.channel_ready()) for channel in channels]
-    connected, missing = await asyncio.wait(waits, timeout=CONNECT_LIMIT_S)
-    for wait in missing:
-        wait.cancel()
-    await asyncio.gather(*missing, return_exceptions=True)
-    return channels, len(connected)
+        recorder.put(rows)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Connection(asyncio.Protocol):
-    """Its length: how many requests are open. `ready` is set when the peer has sent its settings, `gone` when it leaves.
+    """Its length: how many requests are open. `ready` is set when the peer's settings came, `gone` when it leaves.
 
     `ended(token, answer, received, error)`: the answer of the last header block (None without one), bytes of data, and
     the HTTP/2 error code that broke the stream off (None when it ended whole, LOST with the connection).

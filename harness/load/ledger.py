@@ -6,7 +6,7 @@ contradicts the schedule or the process's own summary is counted in `gaps`, and 
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,94 +14,72 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from harness.load.recorder import BATCH_KEY, HEADER_KEY
 from harness.load.schedule import Schedule, phase_starts_ns, schedule
 from harness.load.spec import SEQUENCE_BITS
-from harness.load.summary import read_summary
+from harness.load.streams import LedgerError, Part, read_part
 from harness.model import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from harness.load.spec import LoadSpec
 
-DIAGNOSTICS = ("drained", "cpu_share", "connections", "connected", "error")
-"""What only the process itself could tell, from its summary; None where that was lost."""
-
-
-class LedgerError(Exception):
-    """There is no ledger to complete; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """What could be read of a stream: its header, the rows of its whole batches, and how many batches are missing."""
-
-    header: dict[str, Any]
-    rows: pa.Table
-    missing_batches: int
-
 
 def complete(spec: LoadSpec, stream_path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The ledger of one scenario (one row a request scheduled) and what is to be known about it.
 
-    1. Read the stream up to its last whole batch; a killed writer loses at most its last one.
-    2. Refuse it if it was written for another schedule.
+    1. Read every worker's stream up to its last whole batch; a killed writer loses at most its last one.
+    2. Refuse one that was written for another schedule.
     3. Put each row into the schedule's place for it; count those that have none, or whose place is taken.
     4. Leave every other place as "not sent: the generator fell behind".
 
-    Raises LedgerError when the load never started, or was another one.
+    `stream_path` is where `spec.ledger` lies now. Raises LedgerError when the load never started, or was another one.
     """
-    stream, plan = read_stream(stream_path), schedule(spec)
-    if stream.header["digest"] != schedule(spec, stream.header["worker"], stream.header["workers"]).digest:
-        raise LedgerError(f"{stream_path} was written for another schedule than {spec.scenario!r} has now")
-    intended_ns = plan.intended_ns + stream.header["start_ns"]
-    placed = _place(spec, intended_ns, stream.rows)
-    finished = read_summary(stream_path) or {}
-    unexplained = len(plan) - len(placed.places) if finished.get("finished") else 0
-    summary = {
-        "scheduled": len(plan),
+    spec = dataclasses.replace(spec, ledger=str(stream_path))
+    plan = schedule(spec)
+    parts = [read_part(spec, worker) for worker in range(spec.workers)]
+    streams = [part.stream for part in parts if part.stream is not None]
+    if not streams:
+        raise LedgerError("; ".join(part.error for part in parts))
+    start_ns = streams[0].header["start_ns"]
+    rows = pa.concat_tables(stream.rows for stream in streams)
+    placed = _place(spec, plan.intended_ns + start_ns, rows)
+    table = _table(spec, plan, start_ns, placed)
+    return table, _facts(parts, placed, len(plan)) | {
+        "schedule_digest": plan.digest,
+        "phases": _phases(spec, start_ns),
+    }
+
+
+def _facts(parts: Sequence[Part], placed: _Placed, scheduled: int) -> dict[str, Any]:
+    """What the judge is told of how a scenario was recorded."""
+    missing, twice = sum(part.missing_batches for part in parts), sum(part.duplicate_batches for part in parts)
+    finished = all(part.summary.get("finished") for part in parts)
+    unexplained = scheduled - len(placed.places) if finished else 0
+    errors = "; ".join(part.error for part in parts if part.error)
+    shares = [part.summary["cpu_share"] for part in parts if part.summary.get("cpu_share") is not None]
+    return {
+        "scheduled": scheduled,
         "recorded": len(placed.places),
-        "workers": stream.header["workers"],
-        "workers_lost": 0 if finished else 1,
-        "finished": bool(finished.get("finished")),
-        "gaps": stream.missing_batches + placed.duplicates + placed.unknown + unexplained,
-        "missing_batches": stream.missing_batches,
+        "workers": len(parts),
+        "workers_lost": sum(not part.summary for part in parts),
+        "finished": finished,
+        "gaps": missing + twice + placed.duplicates + placed.unknown + unexplained,
+        "missing_batches": missing,
+        "duplicate_batches": twice,
         "duplicate_rows": placed.duplicates,
         "unknown_rows": placed.unknown,
-        "schedule_digest": plan.digest,
-        "phases": _phases(spec, stream.header["start_ns"]),
+        "drained": all(part.summary.get("drained") for part in parts) if all(part.summary for part in parts) else None,
+        "cpu_share": max(shares, default=None),
+        "connections": sum(part.summary.get("connections") or 0 for part in parts),
+        "connected": sum(part.summary.get("connected") or 0 for part in parts),
+        "clock_bound_ns": max((part.summary.get("clock_bound_ns") or 0 for part in parts), default=0),
+        "error": errors or None,
+        "per_worker": [part.facts() for part in parts],
     }
-    table = _table(spec, plan, stream.header, placed)
-    return table, summary | {key: finished.get(key) for key in DIAGNOSTICS}
-
-
-def read_stream(path: Path) -> Stream:
-    """The stream at `path` up to its last whole batch. Raises LedgerError when not even its header is there."""
-    try:
-        source = pa.OSFile(str(path), "rb")
-        reader = pa.ipc.open_stream(source)
-        header = json.loads((reader.schema.metadata or {})[HEADER_KEY])
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise LedgerError(f"{path} has no header of a ledger; the load never started ({error})") from error
-    batches, numbers = [], set()
-    with source:
-        while (item := _next_batch(reader)) is not None:
-            batches.append(item.batch)
-            numbers.add(int(item.custom_metadata[BATCH_KEY]))
-    missing = max(numbers, default=-1) + 1 - len(numbers)
-    return Stream(header, pa.Table.from_batches(batches, reader.schema), missing)
-
-
-def _next_batch(reader: Any) -> Any:
-    """The next whole batch with its metadata, or None where the stream ends or is cut off."""
-    try:
-        return reader.read_next_batch_with_custom_metadata()
-    except (StopIteration, OSError, pa.ArrowInvalid):
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +103,7 @@ def _place(spec: LoadSpec, intended_ns: NDArray[np.int64], rows: pa.Table) -> _P
     return _Placed(used, places, len(candidates) - len(places), len(ids) - len(candidates))
 
 
-def _table(spec: LoadSpec, plan: Schedule, header: Mapping[str, Any], placed: _Placed) -> pd.DataFrame:
+def _table(spec: LoadSpec, plan: Schedule, start_ns: int, placed: _Placed) -> pd.DataFrame:
     """The columns that come from the schedule and the stream; a place without a row gets what an unsent one has."""
     size, names = len(plan), [phase.name for phase in spec.phases]
 
@@ -140,18 +118,26 @@ def _table(spec: LoadSpec, plan: Schedule, header: Mapping[str, Any], placed: _P
         missing[placed.places] = placed.rows[name].is_null().to_numpy()
         return pd.arrays.IntegerArray(values, missing)
 
+    def named(name: str) -> pd.Categorical:
+        encoded = placed.rows[name].combine_chunks().dictionary_encode()
+        categories = sorted({"", *encoded.dictionary.to_pylist()})
+        codes = np.full(size, categories.index(""), np.int32)
+        found = np.array([categories.index(text) for text in encoded.dictionary.to_pylist()], np.int32)
+        codes[placed.places] = found[encoded.indices.to_numpy()] if len(found) else 0
+        return pd.Categorical.from_codes(codes, categories=pd.Index(categories))
+
     return pd.DataFrame(
         {
             "request_id": plan.sequence.astype(np.uint64) | np.uint64(spec.request_id(0)),
-            "scenario": pd.Categorical([spec.scenario]).repeat(size),
-            "phase": pd.Categorical(np.array(names, object)[plan.phase], categories=names),
-            "intended_ns": plan.intended_ns + header["start_ns"],
+            "scenario": pd.Categorical.from_codes(np.zeros(size, np.int8), categories=pd.Index([spec.scenario])),
+            "phase": pd.Categorical.from_codes(plan.phase, categories=pd.Index(names)),
+            "intended_ns": plan.intended_ns + start_ns,
             "sent_ns": nullable("sent_ns"),
             "done_ns": nullable("done_ns"),
             "status": filled("status", Status.GENERATOR_LATE, np.int16),
-            "zone": pd.Categorical(filled("zone", "", object)),
-            "model_version": pd.Categorical(filled("model_version", "", object)),
-            "worker": np.full(size, header["worker"], np.int16),
+            "zone": named("zone"),
+            "model_version": named("model_version"),
+            "worker": (plan.sequence % spec.workers).astype(np.int16),
             "response_bytes": filled("response_bytes", 0, np.int32),
         }
     )

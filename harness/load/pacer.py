@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _TFD_NONBLOCK, _TFD_CLOEXEC, _TFD_TIMER_ABSTIME = os.O_NONBLOCK, os.O_CLOEXEC, 1
 _BILLION = 1_000_000_000
-_BURST_MAX = 64
-"""Most releases in a row before answers get their turn, so that catching up does not itself delay them."""
+_BURST_MAX = 16
+"""Most releases in a row before the event loop gets its turn: what they wrote goes out then, and answers come in."""
 
 
 class _Timerspec(ctypes.Structure):

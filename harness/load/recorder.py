@@ -11,20 +11,24 @@ import contextlib
 import json
 import queue
 import threading
-import time
 from collections import deque
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
-from harness.load.columns import column
-from harness.load.schedule import phase_starts_ns
-from harness.timeline import NoTimeline, Timeline
+from harness.load.announcements import Announcements
+from harness.load.columns import integers, strings
 
 if TYPE_CHECKING:
-    from harness.load.schedule import Schedule
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from harness.load.sender import AnsweredBy
     from harness.load.spec import LoadSpec
+    from harness.load.work import Work
 
 BATCH_KEY = b"batch"
 """Custom metadata of each record batch: its number, from 0."""
@@ -47,29 +51,76 @@ STREAM_SCHEMA = pa.schema(
 )
 
 
-class Row(NamedTuple):
-    """One decided request. Instants are nanoseconds on the run's clock; `sent_ns` and `done_ns` may be None."""
+NEVER = -1
+"""In place of the instant of what did not happen."""
 
-    request_id: int
-    intended_ns: int
-    sent_ns: int | None
-    done_ns: int | None
-    status: int
-    zone: str
-    model_version: str
-    response_bytes: int
+Row: TypeAlias = "tuple[int, int, int, int, int, AnsweredBy]"
+"""One decided request: position in the work, sent_ns and done_ns (`time.monotonic_ns()` or NEVER), status, size of the
+answer in bytes, and who gave it."""
+
+
+class Batch(NamedTuple):
+    """Decided requests as columns; instants are on the run's clock, or NEVER."""
+
+    request_id: NDArray[np.uint64]
+    intended_ns: NDArray[np.int64]
+    sent_ns: NDArray[np.int64]
+    done_ns: NDArray[np.int64]
+    status: NDArray[np.int16]
+    response_bytes: NDArray[np.int32]
+    answered_by: NDArray[np.int64]
+    names: tuple[AnsweredBy, ...]
+
+
+def batch_of(rows: Sequence[Row], work: Work, zero_ns: int) -> Batch:
+    """`rows` as columns: instants count from `zero_ns`; row i was answered by `names[answered_by[i]]`."""
+    index, sent_ns, done_ns, status, size, answered_by = zip(*rows, strict=True)
+    places = np.array(index, np.int64)
+    known = {name: place for place, name in enumerate(dict.fromkeys(answered_by))}
+    due_ns = np.frombuffer(work.due_ns, np.int64)[places]
+    return Batch(
+        work.ids(places),
+        due_ns - zero_ns,
+        _since(np.array(sent_ns, np.int64), zero_ns),
+        _since(np.array(done_ns, np.int64), zero_ns),
+        np.array(status, np.int16),
+        np.array(size, np.int32),
+        np.array([known[name] for name in answered_by], np.int64),
+        tuple(known),
+    )
+
+
+def _since(instants_ns: NDArray[np.int64], zero_ns: int) -> NDArray[np.int64]:
+    return np.where(instants_ns == NEVER, NEVER, instants_ns - zero_ns)
+
+
+def _record_batch(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        integers(batch.request_id, pa.uint64()),
+        integers(batch.intended_ns, pa.int64()),
+        integers(batch.sent_ns, pa.int64(), batch.sent_ns != NEVER),
+        integers(batch.done_ns, pa.int64(), batch.done_ns != NEVER),
+        integers(batch.status, pa.int16()),
+        strings([name.zone for name in batch.names], batch.answered_by),
+        strings([name.model_version for name in batch.names], batch.answered_by),
+        integers(batch.response_bytes, pa.int32()),
+    ]
+    return pa.record_batch(columns, schema=schema)
 
 
 class Recorder:
-    """The writer of one stream. `put` is for one thread; `fresh` holds written batches until somebody takes them."""
+    """The writer of one worker's stream at `path`. `put` is for one thread.
 
-    def __init__(self, spec: LoadSpec, plan: Schedule, start_ns: int, *, worker: int = 0, workers: int = 1) -> None:
-        self.batches = self.rows = 0
-        self.fresh: deque[list[Row]] = deque(maxlen=QUEUE_MAX)
-        self._spec, self._start_ns = spec, start_ns
-        header = {"start_ns": start_ns, "digest": plan.digest, "worker": worker, "workers": workers}
-        self._schema = STREAM_SCHEMA.with_metadata({HEADER_KEY: json.dumps(header)})
-        self._timeline = Timeline(Path(spec.timeline), spec.zero_ns) if spec.timeline else NoTimeline(spec.zero_ns)
+    `zero_ns` of this machine's `time.monotonic_ns()` is zero on the run's clock. `fresh` holds written batches until
+    somebody takes them; `written` is how much of the file is whole.
+    """
+
+    def __init__(self, spec: LoadSpec, path: Path, work: Work, header: Mapping[str, Any], zero_ns: int) -> None:
+        self.batches = self.rows = self.written = 0
+        self.fresh: deque[Batch] = deque(maxlen=QUEUE_MAX)
+        self._path, self._work, self._zero_ns = path, work, zero_ns
+        self._announcements = Announcements(spec, int(header["start_ns"])) if spec.workers == 1 else None
+        self._schema = STREAM_SCHEMA.with_metadata({HEADER_KEY: json.dumps(dict(header))})
         self._queue: queue.Queue[list[Row] | None] = queue.Queue(QUEUE_MAX)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._write_all, name="ledger-writer", daemon=True)
@@ -97,44 +148,22 @@ class Recorder:
 
     def _write_all(self) -> None:
         try:
-            with pa.OSFile(self._spec.ledger, "wb") as file, pa.ipc.new_stream(file, self._schema) as stream:
-                announcements = self._announcements()
-                self._announce(announcements)
+            with pa.OSFile(str(self._path), "wb") as file, pa.ipc.new_stream(file, self._schema) as stream:
                 while (rows := self._queue.get()) is not None:
-                    self._announce(announcements)
+                    if self._announcements:
+                        self._announcements.tell()
                     if rows:
                         self._write(stream, rows)
-                self._timeline.add("scenario_ended", self._spec.scenario)
+                        self.written = file.tell()
+                if self._announcements:
+                    self._announcements.end()
+            self.written = self._path.stat().st_size
         except BaseException as error:  # noqa: BLE001 - handed to the thread that puts and closes
             self._error = error
 
     def _write(self, stream: pa.RecordBatchWriter, rows: list[Row]) -> None:
-        fields = zip(zip(*rows, strict=True), self._schema, strict=True)
-        columns = [column(values, field.type) for values, field in fields]
-        batch = pa.record_batch(columns, schema=self._schema)
-        stream.write_batch(batch, custom_metadata={BATCH_KEY: str(self.batches)})
+        batch = batch_of(rows, self._work, self._zero_ns)
+        stream.write_batch(_record_batch(batch, self._schema), custom_metadata={BATCH_KEY: str(self.batches)})
         self.batches += 1
         self.rows += len(rows)
-        self.fresh.append(rows)
-
-    def _announcements(self) -> deque[tuple[int, str, str, dict[str, float | None]]]:
-        """The timeline's events to come: (t_ns, event, subject, detail)."""
-        name = self._spec.scenario
-        begins = zip(self._spec.phases, phase_starts_ns(self._spec), strict=False)
-        phases = (
-            (
-                self._start_ns + offset_ns,
-                "phase_started",
-                f"{name}/{phase.name}",
-                {"rate_rps": phase.rate_rps, "end_rate_rps": phase.end_rate_rps, "duration_s": phase.duration_s},
-            )
-            for phase, offset_ns in begins
-        )
-        return deque([(self._start_ns, "scenario_started", name, {}), *phases])
-
-    def _announce(self, announcements: deque[tuple[int, str, str, dict[str, float | None]]]) -> None:
-        """Write the events whose time has come: a phase that a killed load never reached is not in the timeline."""
-        now_ns = time.monotonic_ns() - self._spec.zero_ns
-        while announcements and announcements[0][0] <= now_ns:
-            t_ns, event, subject, detail = announcements.popleft()
-            self._timeline.add(event, subject, t_ns=t_ns, **detail)
+        self.fresh.append(batch)

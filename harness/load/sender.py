@@ -43,9 +43,6 @@ class Sender(Protocol):
     def send(self, index: int, message: int, request_id: str) -> None:
         """Send the pool's message number `message` as request `index`; `finish` tells its end, never from within."""
 
-    def flush(self) -> None:
-        """Hand to the kernel what was sent since the last time."""
-
     def abandon(self) -> None:
         """Forget every open request: none of them is finished any more."""
 

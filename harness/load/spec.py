@@ -61,7 +61,8 @@ class LoadSpec:
 
     `requests` is a pool file, `ledger` the Arrow IPC stream to write, `timeline` the run's timeline ("" for none), and
     `zero_ns` the `time.monotonic_ns()` which is zero in both. A request overdue by more than `late_limit_s` is not
-    sent. `in_flight_max` requests may be open at once; `drain_s` is how long open ones may take after the last.
+    sent. `in_flight_max` requests may be open at once on each of `workers`, which share the one schedule; `drain_s` is
+    how long open ones may take after the last.
 
     `method` is a full gRPC method ("/package.Service/Method"), or for HTTP a verb and a path ("POST /predict"). Values
     of `metadata` may refer to secrets ("env:NAME", "file:PATH"), which are resolved where the load is sent, never here.
@@ -86,6 +87,7 @@ class LoadSpec:
     late_limit_s: float = 0.25
     drain_s: float = 3.0
     connections: int = 2
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -94,7 +96,7 @@ class LoadSpec:
             raise ValueError(f"phases must have different names: {[phase.name for phase in self.phases]}")
         if self.arrivals not in ("poisson", "constant"):
             raise ValueError(f'arrivals must be "poisson" or "constant", not {self.arrivals!r}')
-        for name in ("timeout_s", "in_flight_max", "late_limit_s", "drain_s", "connections"):
+        for name in ("timeout_s", "in_flight_max", "late_limit_s", "drain_s", "connections", "workers"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 

@@ -1,7 +1,7 @@
 """The Locust user that drives an open-loop load: one user, however high the rate.
 
-Rule: Locust keeps its command line, statistics, CSV, HTML and web pages; the engine on its native thread keeps the
-time. Rows come to Locust in batches after they were recorded, so that showing them cannot delay a request.
+Rule: Locust keeps its command line, statistics, CSV, HTML, web pages and workers; the engine on its native thread keeps
+the time. In a distributed run the users only stand for the load, which master and workers arrange by messages.
 """
 
 from __future__ import annotations
@@ -10,48 +10,30 @@ import functools
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 from gevent import monkey
-from grpc import StatusCode
 from locust import User, events, task
 from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from harness.load.options import Option, add_options, spec_from_options
 from harness.load.spec import LoadSpec
-from harness.model import Status
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
-    from harness.load.generator import Generator
-    from harness.load.recorder import Row
     from harness.load.spec import Phase
 
 SPEC_VARIABLE = "GONOGO_LOAD_SPEC"
 """Environment variable naming the specification's JSON file; without it, a scenario is made from its options."""
 UNPATCHED_VARIABLE = "LOCUST_SKIP_MONKEY_PATCH"
-"""Locust's own variable: asyncio gRPC hangs in a process that gevent has patched."""
-REPORT_S = 0.1
-CHUNK = 50
-"""Rows shown to Locust in one go, about half a millisecond of the GIL."""
-
-_CODES = {code.value[0]: code.name for code in StatusCode} | {
-    Status.OPEN_AT_CUTOFF: "open at cut-off",
-    Status.CAP_FULL: "not sent: too many open requests",
-    Status.GENERATOR_LATE: "not sent: the generator fell behind",
-}
+"""Locust's own variable: threads and asyncio must be the real ones where the engine runs."""
 
 logger = logging.getLogger(__name__)
-
-
-class RequestFailed(Exception):  # noqa: N818 - shown by Locust as the failure's text
-    """A request that was not answered OK, as Locust's statistics show it."""
 
 
 class OpenLoopUser(User):
@@ -63,11 +45,12 @@ class OpenLoopUser(User):
     options: ClassVar[tuple[Option, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Offer the scenario's options on Locust's command line."""
+        """Offer the scenario's options on Locust's command line, and take part in distributed runs."""
         super().__init_subclass__(**kwargs)
         text = sys.modules[cls.__module__].__doc__ or ""
-        listener = functools.partial(_prepare_command, cls.options, text)
-        events.init_command_line_parser.add_listener(listener)  # type: ignore[no-untyped-call] # Locust's
+        prepare = functools.partial(_prepare_command, cls.options, text)
+        events.init_command_line_parser.add_listener(prepare)  # type: ignore[no-untyped-call] # Locust's
+        events.init.add_listener(functools.partial(_join, cls))  # type: ignore[no-untyped-call] # Locust's
 
     @staticmethod
     def phases(options: argparse.Namespace) -> tuple[Phase, ...]:
@@ -77,73 +60,72 @@ class OpenLoopUser(User):
     @task
     def drive(self) -> None:
         """Run the whole load, then end Locust: at once when headless, back to its pages otherwise."""
+        if isinstance(self.environment.runner, WorkerRunner):
+            gevent.sleep(float("inf"))  # Locust ends its users when the master ends the test
+        whole = False
         self.environment.process_exit_code = 1  # until the ledger is whole, whatever ends this process
         try:
-            self._drive(self._specification())
+            whole = _run_here(specification(type(self), self.environment), self.environment)
         except Exception:
             logger.exception("the load could not be run")
-        if self.environment.parsed_options.csv_prefix:
-            gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes no CSV at the end, only every so often before it
-        runner = self.environment.runner
-        (runner.stop if self.environment.web_ui else runner.quit)()
+        end(self.environment, whole=whole)
         raise StopUser
 
-    def _specification(self) -> LoadSpec:
-        if path := os.environ.get(SPEC_VARIABLE):
-            return LoadSpec.from_json(Path(path).read_text(encoding="utf-8"))
-        if not self.host:
-            raise ValueError("no target: give --host HOST:PORT")
-        options = self.environment.parsed_options
-        return spec_from_options(self.scenario, self.phases(options), self.host, options)
 
-    def _drive(self, spec: LoadSpec) -> None:
-        from harness.load.generator import Generator  # noqa: PLC0415 - heavy, and of no use before a re-execution
+def specification(user: type[OpenLoopUser], environment: Any) -> LoadSpec:
+    """What to send: what the environment names, or what the options of `user` make. Raises ValueError."""
+    if path := os.environ.get(SPEC_VARIABLE):
+        return LoadSpec.from_json(Path(path).read_text(encoding="utf-8"))
+    if not environment.host:
+        raise ValueError("no target: give --host HOST:PORT")
+    options = environment.parsed_options
+    return spec_from_options(user.scenario, user.phases(options), environment.host, options)
 
-        generator = Generator(spec)
-        generator.start()
-        try:
-            while generator.running:
-                self._show(generator, spec)
-                gevent.sleep(REPORT_S)
-        finally:
-            generator.stop()
-            self._show(generator, spec)
-        if generator.error is not None:
-            raise generator.error
-        logger.info("ledger %s: %s", spec.ledger, generator.summary)
-        if generator.summary["finished"]:
-            by_failures = None  # Locust's own rule: it fails when a request failed
-            self.environment.process_exit_code = 0 if SPEC_VARIABLE in os.environ else by_failures
 
-    def _show(self, generator: Generator, spec: LoadSpec) -> None:
-        """Count in Locust's statistics what was recorded since the last time."""
-        epoch_ns = time.time_ns() - time.monotonic_ns() + spec.zero_ns
-        while rows := generator.take():
-            for start in range(0, len(rows), CHUNK):
-                self._count(rows[start : start + CHUNK], spec.method.rpartition("/")[2], epoch_ns)
-                gevent.sleep(0)
+def end(environment: Any, *, whole: bool) -> None:
+    """End the test; a load that is not whole ends Locust as a failure, a whole one by Locust's own rule."""
+    if environment.parsed_options.csv_prefix:
+        gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes no CSV at the end, only every so often before it
+    by_failures = None
+    environment.process_exit_code = 1 if not whole else 0 if SPEC_VARIABLE in os.environ else by_failures
+    (environment.runner.stop if environment.web_ui else environment.runner.quit)()
 
-    def _count(self, rows: Sequence[Row], name: str, epoch_ns: int) -> None:
-        for row in rows:
-            self.environment.events.request.fire(
-                request_type="grpc",
-                name=name,
-                response_time=None if row.done_ns is None else (row.done_ns - row.intended_ns) / 1e6,
-                response_length=row.response_bytes,
-                response=None,
-                context={},
-                exception=None if row.status == Status.OK else RequestFailed(_CODES.get(row.status, str(row.status))),
-                start_time=(epoch_ns + row.intended_ns) / 1e9,
-                url=None,
-            )
+
+def _run_here(spec: LoadSpec, environment: Any) -> bool:
+    from harness.load.driver import drive  # noqa: PLC0415 - heavy, and of no use before a re-execution
+    from harness.load.generator import Generator  # noqa: PLC0415 - the same
+
+    generator = Generator(spec)
+    generator.start()
+    try:
+        drive(generator, environment)
+    finally:
+        generator.stop()
+    logger.info("ledger %s: %s", spec.ledger, generator.summary)
+    return bool(generator.summary["finished"])
+
+
+def _join(user: type[OpenLoopUser], environment: Any, **_: Any) -> None:
+    """Take the part in a distributed run that this process has."""
+    if isinstance(environment.runner, MasterRunner):
+        from harness.load.conductor import Conductor  # noqa: PLC0415 - only a master needs it
+
+        environment.process_exit_code = 1  # until the ledger is whole
+        Conductor(environment, lambda: specification(user, environment), lambda whole: end(environment, whole=whole))
+    elif isinstance(environment.runner, WorkerRunner):
+        from harness.load.worker import WorkerPart  # noqa: PLC0415 - only a worker needs it
+
+        WorkerPart(environment)
 
 
 def _prepare_command(options: tuple[Option, ...], text: str, parser: argparse.ArgumentParser, **_: Any) -> None:
     """Add the options; but first, in a process that gevent has patched, start Locust over without that.
 
-    Only the `locust` command makes a parser, so importing a scenario never re-executes anything.
+    Only the `locust` command makes a parser, so importing a scenario never re-executes anything. Locust itself sleeps
+    by `time.sleep` while it waits for workers, which would stop its own greenlets: that alone stays patched.
     """
     if monkey.is_module_patched("threading"):
         os.environ[UNPATCHED_VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same command again
+    monkey.patch_time()
     add_options(parser, options, text)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from harness.load.engine import refusal
 from harness.load.ledger import complete
-from harness.load.recorder import Recorder, Row
 from harness.load.schedule import schedule
 from harness.load.spec import LoadSpec, Phase
-from harness.load.summary import write_summary
 from harness.model import Status
+from tests.harness.load.ledger_support import answered, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,13 +37,8 @@ def test_schedule_of_100_000_requests(benchmark: BenchmarkFixture, tmp_path: Pat
 def test_completion_of_100_000_rows(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     spec = a_load(tmp_path)
     plan, path = schedule(spec), tmp_path / "ledger.arrow"
-    rows = [Row(n, due, due, due, 0, "zone-a", "1", 120) for n, due in enumerate(plan.intended_ns.tolist())]
-    recorder = Recorder(spec, plan, 0)
-    recorder.start()
-    for start in range(0, len(rows), 1000):
-        recorder.put(rows[start : start + 1000])
-    recorder.close()
-    write_summary(path, {"finished": True})
+    rows = answered(spec)
+    write(spec, [rows[start : start + 1000] for start in range(0, len(rows), 1000)])
     table, summary = benchmark.pedantic(complete, args=(spec, path), rounds=3)
     assert (len(table), summary["gaps"], set(table["status"])) == (len(plan), 0, {Status.OK})
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.fleet.tether import tethered
-from harness.load.ledger import LedgerError, read_stream
 from harness.load.pool import write_pool
+from harness.load.streams import LedgerError, read_stream
 from harness.load.summary import read_summary
 from tests.integration.load_support import load_server
 from tests.integration.processes import wait_for

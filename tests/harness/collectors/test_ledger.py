@@ -11,9 +11,9 @@ import pytest
 
 from harness.collectors import CollectError, Context
 from harness.collectors import ledger as collector
-from harness.load.ledger import LedgerError
 from harness.load.phases import sustained
 from harness.load.spec import LoadSpec
+from harness.load.streams import LedgerError
 from harness.plan import load_plan
 from harness.profiles import PROFILES
 from harness.store import create_run

@@ -6,21 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.load.columns import column
+from harness.load.columns import integers, strings
 
 RECORD = """
 import sys
-from harness.load.recorder import Recorder, Row
-from harness.load.schedule import schedule
+from tests.harness.load.ledger_support import recorder
 from tests.harness.load.test_spec import a_spec
-spec = a_spec(ledger=sys.argv[1])
-recorder = Recorder(spec, schedule(spec), 0)
-recorder.start()
-recorder.put([Row(1, 2, None, None, -2, "", "", 0)] * 9)
-recorder.close()
+from harness.load.sender import NOBODY
+writer = recorder(a_spec(ledger=sys.argv[1]))
+writer.start()
+writer.put([(1, -1, -1, -2, 0, NOBODY)] * 9)
+writer.close()
 raise SystemExit("pandas" in sys.modules)
 """
 
@@ -28,14 +28,16 @@ raise SystemExit("pandas" in sys.modules)
 @pytest.mark.parametrize("kind", [pa.uint64(), pa.int64(), pa.int32(), pa.int16()], ids=str)
 @pytest.mark.parametrize("values", [[], [0], [1, 2, 3], [None], [None, 5, None, 7, 1, 2, 3, 4, None, 9]], ids=str)
 def test_integers_and_nulls(values: list[int | None], kind: pa.DataType) -> None:
-    made = column(values, kind)
+    numbers = np.array([value or 0 for value in values], np.int64)
+    made = integers(numbers, kind, np.array([value is not None for value in values], np.bool_))
     made.validate(full=True)
     assert made.equals(pa.array(values, kind))
 
 
 @pytest.mark.parametrize("values", [[], [""], ["zone-a", "", "zone-ü"], ["x"] * 9], ids=str)
 def test_strings(values: list[str]) -> None:
-    made = column(values, pa.string())
+    names = sorted(set(values))
+    made = strings(names, np.array([names.index(value) for value in values], np.int64))
     made.validate(full=True)
     assert made.equals(pa.array(values, pa.string()))
 

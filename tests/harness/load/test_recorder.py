@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.load.ledger import read_stream
-from harness.load.recorder import QUEUE_MAX, Recorder, Row
-from harness.load.schedule import schedule
+from harness.load.recorder import QUEUE_MAX, Row
+from harness.load.sender import AnsweredBy
 from harness.load.spec import LoadSpec, Phase
+from harness.load.streams import read_stream
+from tests.harness.load.ledger_support import recorder
 from tests.harness.load.test_spec import a_spec
 from tests.integration.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROW = Row(1, 2, 3, 4, 0, "zone-a", "1", 5)
-
-
-def recorder(spec: LoadSpec, start_ns: int = 0) -> Recorder:
-    return Recorder(spec, schedule(spec), start_ns)
+ROW: Row = (1, 2, 3, 0, 5, AnsweredBy("zone-a", "1"))
 
 
 @pytest.fixture
@@ -39,7 +36,22 @@ def test_rows_can_be_read_before_the_stream_ends(spec: LoadSpec) -> None:
     wait_for(rows, 5, "rows written")
     assert len(read_stream(Path(spec.ledger)).rows) == 2
     writer.close()
-    assert writer.fresh.popleft() == [ROW, ROW]
+    assert writer.fresh.popleft().names == (AnsweredBy("zone-a", "1"),)
+    assert writer.written == Path(spec.ledger).stat().st_size
+
+
+def test_only_whole_batches_count_as_written(spec: LoadSpec) -> None:
+    """What is shipped from the file while it grows must never end inside a batch."""
+    writer = recorder(spec)
+    writer.start()
+    for _ in range(3):
+        writer.put([ROW])
+    wait_for(lambda: writer.rows == 3, 5, "rows written")
+    wait_for(lambda: writer.written, 5, "bytes counted")
+    copy = Path(spec.ledger).with_name("copy.arrow")
+    copy.write_bytes(Path(spec.ledger).read_bytes()[: writer.written])
+    assert len(read_stream(copy).rows) == 3
+    writer.close()
 
 
 def test_empty_batches_write_nothing(spec: LoadSpec) -> None:
