@@ -17,7 +17,7 @@ from harness.load.recorder import Recorder, Row
 from harness.load.spec import LoadSpec, Phase
 from harness.load.streams import LedgerError, worker_stream
 from harness.model import Status
-from tests.harness.load.ledger_support import START_NS, answered, unanswered, work, write
+from tests.harness.load.ledger_support import START_NS, answered, recorder, unanswered, work, write
 from tests.harness.load.test_spec import a_spec
 
 if TYPE_CHECKING:
