@@ -17,6 +17,7 @@ from harness.fleet.client import FleetError
 from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
 from harness.load.pool import write_pool
+from harness.load.process import Placement
 from harness.load.streams import LedgerError
 from harness.model import Evidence
 from harness.plan import PlanError
@@ -36,8 +37,19 @@ ATTACH_LIMIT_S = 10.0
 _WORLD = (CollectError, FleetError, ArtifactError, RequestsError, LedgerError)
 
 
-def collect(loaded: LoadedPlan, root: Path, *, profile: Profile, progress: Progress, now: dt.datetime) -> Run:
+def collect(
+    loaded: LoadedPlan,
+    root: Path,
+    *,
+    profile: Profile,
+    progress: Progress,
+    now: dt.datetime,
+    workers: int = 1,
+    placement: Placement = Placement(),  # noqa: B008 - frozen
+) -> Run:
     """Collect all evidence that the Plan's target can give into a new run below `root`.
+
+    The load is shared by `workers`, which are where `placement` says.
 
     1. What needs no target: the machine, the model alone. When the model alone is hopeless, nothing more is tried.
     2. The target comes up (or is reached), and samplers watch it from here on.
@@ -45,7 +57,7 @@ def collect(loaded: LoadedPlan, root: Path, *, profile: Profile, progress: Progr
     4. The target goes down, what was sampled is written, the run is sealed.
     """
     run = create_run(root, loaded, profile=profile.name, subject=subject_of(loaded), now=now)
-    context = Context(run=run, loaded=loaded, profile=profile, progress=progress)
+    context = Context(run=run, loaded=loaded, profile=profile, progress=progress, workers=workers, placement=placement)
     collectors = [item for item in all_collectors() if loaded.plan.target.provider == "local" or not item.needs_control]
     phases = {phase: [item for item in collectors if item.phase == phase] for phase in ("before", "during", "after")}
     before = _collect_all(context, phases["before"])

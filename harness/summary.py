@@ -90,7 +90,8 @@ def limits_of_evidence(plan: Plan, environment: Mapping[str, Any], requests: str
             f"Zones are {environment.get('zones', 'process groups on one machine')}: network between zones, "
             "separate power and separate hardware were not tested."
         )
-        limits.append("Load generator, edge and service share one machine: capacity is a lower bound.")
+        if environment.get("load_workers_at") != "other machines":
+            limits.append("Load generator, edge and service share one machine: capacity is a lower bound.")
     gpu = str(environment.get("gpu", "unknown"))
     if gpu.startswith("none"):
         limits.append("No GPU was used: TensorRT was not run.")

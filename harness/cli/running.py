@@ -13,15 +13,19 @@ from rich.console import Console
 
 from harness.answers import verdict_facts
 from harness.cli.terminal import (
+    address,
     json_option,
     load,
+    master_option,
     plan_argument,
     profile_option,
     relative,
     run_argument,
     runs_option,
     say,
+    workers_option,
 )
+from harness.cli.worker import serve_as_worker
 from harness.profiles import PROFILES
 from harness.progress import progress_on
 from harness.store import find_run
@@ -34,8 +38,11 @@ if TYPE_CHECKING:
 @plan_argument
 @profile_option
 @runs_option
+@workers_option
+@master_option
+@click.option("--worker", metavar="HOST:PORT", default="", help="Only send load, for the run whose master is there.")
 @json_option
-def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> int:
+def run(plan: Path, profile: str, runs: Path, *, workers: int, master: str, worker: str, as_json: bool) -> int:
     r"""Collect evidence for PLAN, judge it, write the report; the exit code is the verdict.
 
     \b
@@ -43,8 +50,14 @@ def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> int:
     1  NO-GO: a required gate failed
     3  NO-GO: something required is unknown
     2  the Plan or the call is wrong          70  a bug of gonogo's
+
+    A load too great for one process is shared: --workers 4 starts four here. To send it from other machines, on a
+    network that nobody else can reach, run with --master 0.0.0.0:5557 --workers 4 here, and on each of them
+    gonogo run --worker THIS-MACHINE:5557.
     """
-    folder = _collect(plan, profile, runs, as_json=as_json)
+    if worker:
+        return serve_as_worker(address(worker, "--worker"))
+    folder = _collect(plan, profile, runs, workers, master, as_json=as_json)
     return _judge_and_report(folder, as_json=as_json)
 
 
@@ -52,10 +65,12 @@ def run(plan: Path, profile: str, runs: Path, *, as_json: bool) -> int:
 @plan_argument
 @profile_option
 @runs_option
+@workers_option
+@master_option
 @json_option
-def collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> None:
+def collect(plan: Path, profile: str, runs: Path, *, workers: int, master: str, as_json: bool) -> None:
     """Collect evidence for PLAN without judging it, and name the run."""
-    folder = _collect(plan, profile, runs, as_json=as_json)
+    folder = _collect(plan, profile, runs, workers, master, as_json=as_json)
     say(
         {"run": str(folder)},
         f"collected: {relative(folder)}\njudge it with: gonogo judge {relative(folder)}",
@@ -82,13 +97,24 @@ def report(run: Path, *, as_json: bool) -> None:
     say({"report": str(page)}, f"report: {relative(page)}", as_json=as_json)
 
 
-def _collect(plan: Path, profile: str, runs: Path, *, as_json: bool) -> Path:
+def _collect(plan: Path, profile: str, runs: Path, workers: int, master: str, *, as_json: bool) -> Path:
     from harness.collect import collect as collect_run  # noqa: PLC0415 - collectors are slow to import
+    from harness.load.process import Placement  # noqa: PLC0415 - the same
 
     loaded = load(plan)
+    placement = Placement("{}:{}".format(*address(master, "--master")) if master else "")
     with progress_on(Console(stderr=as_json)) as progress:
-        now = dt.datetime.now(tz=dt.UTC)
-        return collect_run(loaded, runs, profile=PROFILES[profile], progress=progress, now=now).folder
+        if master:
+            progress.step(f"Load: by {workers} workers that join at {master}", 0)
+        return collect_run(
+            loaded,
+            runs,
+            profile=PROFILES[profile],
+            progress=progress,
+            now=dt.datetime.now(tz=dt.UTC),
+            workers=workers,
+            placement=placement,
+        ).folder
 
 
 def _judge_and_report(folder: Path, *, as_json: bool) -> int:

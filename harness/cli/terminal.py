@@ -22,6 +22,15 @@ runs_option = click.option(
 profile_option = click.option(
     "--profile", type=click.Choice(sorted(PROFILES)), default="quick", show_default=True, help="How long to test."
 )
+workers_option = click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Locust workers that share the load."
+)
+master_option = click.option(
+    "--master",
+    metavar="HOST:PORT",
+    default="",
+    help="Listen there for --workers workers on other machines, instead of starting them on this one.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
@@ -32,6 +41,14 @@ def load(plan: Path) -> LoadedPlan:
     loaded = load_plan(plan)
     check_plan(loaded)
     return loaded
+
+
+def address(text: str, option: str) -> tuple[str, int]:
+    """The host and the port in `text`. Raises click.BadParameter, naming `option`."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports have 16 bits
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, like 10.0.0.5:5557", param_hint=option)
+    return host, int(port)
 
 
 def say(document: Any, text: str, *, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.load.process import Placement
+
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable
@@ -38,12 +40,17 @@ class Progress(Protocol):
 
 @dataclass(kw_only=True)
 class Context:
-    """What collectors of one run share. `loads` grows by one entry with each finished scenario."""
+    """What collectors of one run share. `loads` grows by one entry with each scenario that starts.
+
+    The load is shared by `workers`, which are where `placement` says.
+    """
 
     run: Run
     loaded: LoadedPlan
     profile: Profile
     progress: Progress
+    workers: int = 1
+    placement: Placement = field(default_factory=Placement)
     fleet: Fleet | None = None
     address: str = ""
     requests: Path = Path()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from harness.collectors import CollectError, Context
 from harness.fleet.tether import tethered
-from harness.load.process import SCENARIOS, Scenario, ScenarioError, start_scenario
+from harness.load.process import SCENARIOS, WORKERS_LIMIT_S, Scenario, ScenarioError, start_scenario
 from harness.load.spec import LoadSpec, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_LIMIT_S = 30.0
+START_LIMIT_S = 30.0 + WORKERS_LIMIT_S
 POLL_S = 0.05
 
 
@@ -37,13 +37,15 @@ def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> Loa
         zero_ns=context.run.info.zero_ns,
         ledger=str(context.run.work / f"{scenario}.arrow"),
         timeline=str(context.run.timeline.path),
+        workers=context.workers,
     )
 
 
 def start(context: Context, spec: LoadSpec, file: str) -> Scenario:
     """Start one scenario by the Locust file of that name."""
     context.loads.append((spec, Path(spec.ledger)))
-    return start_scenario(spec, context.run.work, tethered=tethered, file=SCENARIOS / file)
+    where = context.placement
+    return start_scenario(spec, context.run.work, tethered=tethered, file=SCENARIOS / file, placement=where)
 
 
 def wait_started(context: Context, running: Scenario) -> None:

@@ -30,6 +30,8 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         "provider": target.provider,
         "zones": f"{len(target.zones)} groups of processes on this one machine" if is_local else "not controlled",
         "processes_per_zone": target.processes_per_zone if is_local else None,
+        "load_workers": context.workers,
+        "load_workers_at": "other machines" if context.placement.bind else "this machine",
         "engine": "ONNX Runtime on the CPU" if is_local else "not known: the target is only reached",
         "gpu": "none used" if is_local else "not known: the target is only reached",
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},

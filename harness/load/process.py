@@ -29,6 +29,8 @@ WORKER = ("-m", "locust", "--worker", "--locustfile", "-")
 """A worker takes the scenario's file from its master, as Locust can."""
 WORKERS_LIMIT_S = 60
 """How long a master waits for its workers to join."""
+LEAVE_S = 5.0
+"""Workers leave within this when their master has gone."""
 TAIL_LINES = 20
 
 
@@ -73,6 +75,7 @@ class Scenario:
         except subprocess.TimeoutExpired:
             self.stop()
             raise ScenarioError(f"{self.spec.scenario} did not end within {limit_s:g} s\n{self._tail()}") from None
+        _end(self.workers, LEAVE_S)
         if code != 0:
             raise ScenarioError(f"{self.spec.scenario} ended with exit code {code}\n{self._tail()}")
 
@@ -80,17 +83,22 @@ class Scenario:
         """End it early: the ledger then lacks what was not yet due. Harmless when it has ended."""
         for process in (self.process, *self.workers):
             process.terminate()
-        deadline = time.monotonic() + limit_s
-        for process in (self.process, *self.workers):
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()  # frozen, perhaps: that heeds nothing less
-                process.wait()
+        _end((self.process, *self.workers), limit_s)
 
     def _tail(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join([f"the end of {self.log}:", *lines[-TAIL_LINES:]])
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]], limit_s: float) -> None:
+    """Wait until all have ended, and kill those that have not by then."""
+    deadline = time.monotonic() + limit_s
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()  # frozen, perhaps: that heeds nothing less
+            process.wait()
 
 
 def start_scenario(
