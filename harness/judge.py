@@ -14,6 +14,7 @@ from harness import stages
 from harness.gates import all_gates
 from harness.model import Case, Check, Decision, Gate, Outcome, Result, Verdict, worst
 from harness.series import series
+from harness.slices import read_once
 from harness.stages import check_gates
 from harness.summary import headline, limits_of_evidence, next_action, weakest_area
 
@@ -46,7 +47,7 @@ def judge(
     plan: Plan, run: RunFacts, evidence: Mapping[str, Evidence], gates: Mapping[str, Gate] | None = None
 ) -> Verdict:
     """The verdict of `run`. `gates` stands in for the gates of the package in tests; an empty set is an error."""
-    known = all_gates() if gates is None else gates
+    known, evidence = all_gates() if gates is None else gates, _read_ledger(evidence)
     if not known:
         raise ValueError("no gates to judge by: without a gate nothing is proven")
     today = dt.datetime.fromisoformat(run.as_of).date()
@@ -76,6 +77,14 @@ def judge(
         environment=environment,
         series=_series(evidence, plan),
     )
+
+
+def _read_ledger(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
+    """The ledger read once for all gates; one that can't be read stays as it is, so that each gate says why."""
+    try:
+        return {**evidence, "ledger": read_once(evidence["ledger"])}
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, each gate that reads it will be UNKNOWN for that
+        return evidence
 
 
 def _exit_code(blocking: list[Result], *, interrupted: bool) -> int:

@@ -39,11 +39,15 @@ def series(evidence: Mapping[str, Evidence], plan: Plan) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
     if ledger is not None and ledger.error is None and len(rows := requests(ledger)):
         drawn |= _bins(rows) | {"phases": _phases(rows, ledger), "distribution": _distribution(rows)}
-        slo_ms = dict.fromkeys(sorted(set(rows.scenario)), plan.slo.latency_ms_p99)
+        slo_ms = dict.fromkeys(_scenarios(rows), plan.slo.latency_ms_p99)
         drawn["slo_ms"] = slo_ms | ({"spike": plan.slo.spike_latency_ms_p99} if "spike" in slo_ms else {})
     if timeline is not None and timeline.error is None:
         drawn["faults"] = _stretches(events(timeline))
     return drawn
+
+
+def _scenarios(rows: Requests) -> list[str]:
+    return sorted({scenario for scenario, _ in rows.phases()})
 
 
 def _phases(rows: Requests, ledger: Evidence) -> list[dict[str, Any]]:
@@ -61,26 +65,27 @@ def _bins(rows: Requests) -> dict[str, Any]:
     start, end = float(rows.intended_ns.min()), float(rows.intended_ns.max())
     bin_s = BIN_S if (end - start) / SECOND_NS <= BIN_S * BINS_MAX else WIDE_BIN_S
     first = math.floor(start / SECOND_NS / bin_s)
-    index = (rows.intended_ns // (bin_s * SECOND_NS)).astype(np.int64) - first
+    index = rows.intended_ns.astype(np.int64) // round(bin_s * SECOND_NS) - first
     count, good = int(index.max()) + 1, rows.answered()
     failed = ~good & (rows.status != Status.GENERATOR_LATE)
-    zones = sorted({str(zone) for zone in rows.zone[good]} - {""})
+    zones = sorted(set(rows.zone[good].unique()) - {""})
     return {
         "bin_s": bin_s,
         "t_s": [round((first + place) * bin_s, 3) for place in range(count)],
         "ok_rps": _rates(index[good], count, bin_s),
         "failed_rps": _rates(index[failed], count, bin_s),
         "zones": {zone: _rates(index[good & (rows.zone == zone)], count, bin_s) for zone in zones},
-        **_times(rows.where(good), index[good], count),
+        **_times(rows.response_ms()[good], index[good], count),
     }
 
 
-def _times(rows: Requests, index: Any, count: int) -> dict[str, list[float | None]]:
-    """p50, p99 and the longest response time of the good answers in each bin."""
-    values = rows.response_ms()
-    order = np.lexsort((values, index))
-    edges = np.searchsorted(index[order], np.arange(count + 1))
-    parts = [values[order][low:high] for low, high in pairwise(edges)]
+def _times(values: Reals, index: Any, count: int) -> dict[str, list[float | None]]:
+    """p50, p99 and the longest of the `values` in each bin."""
+    if np.any(index[1:] < index[:-1]):
+        order = np.argsort(index, kind="stable")
+        values, index = values[order], index[order]
+    edges = np.searchsorted(index, np.arange(count + 1))
+    parts = [np.sort(values[low:high]) for low, high in pairwise(edges)]
     shares = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
     return {name: [_rounded(part, share) for part in parts] for name, share in shares.items()}
 
@@ -96,11 +101,11 @@ def _rates(index: Any, count: int, bin_s: float) -> list[float]:
 def _distribution(rows: Requests) -> dict[str, Any]:
     """Response times of each scenario's good answers in log-spaced bins, the outermost of which take what is beyond."""
     found = {}
-    for scenario in sorted(set(rows.scenario)):
+    for scenario in _scenarios(rows):
         picked = rows.of(scenario)
         times_ms = picked.response_ms()[picked.answered()]
         counts, _ = np.histogram(np.clip(times_ms, EDGES_MS[0], EDGES_MS[-1]), bins=EDGES_MS)
-        found[str(scenario)] = {"edges_ms": list(EDGES_MS), "counts": [int(count) for count in counts]}
+        found[scenario] = {"edges_ms": list(EDGES_MS), "counts": [int(count) for count in counts]}
     return found
 
 

@@ -7,6 +7,7 @@ where the samples don't carry it the answer is UNKNOWN, with how many more would
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,17 @@ def design_effect(over: Counts, n: Counts) -> float:
 
 def quantile(values: Reals, share: float) -> float:
     """The smallest value that at least `share` of the values don't exceed (nearest rank); `values` must be sorted."""
-    return float(values[max(0, math.ceil(share * len(values) - 1e-9) - 1)])
+    return float(values[_rank(values, share)])
+
+
+def quantile_of(values: Reals, share: float) -> float:
+    """`quantile` of values in any order."""
+    rank = _rank(values, share)
+    return float(np.partition(values, rank)[rank])
+
+
+def _rank(values: Reals, share: float) -> int:
+    return max(0, math.ceil(share * len(values) - 1e-9) - 1)
 
 
 def quantile_interval(
@@ -100,12 +111,15 @@ def quantile_interval(
     n = math.floor(len(values) / effect)
     if n == 0:
         return None
-    below = np.arange(n)
-    chances = special.bdtr(below, n, share)  # P(at most that many values lie below the quantile)
-    if chances[0] > 1 - confidence or chances[-1] < confidence:
+
+    def chance(below: int) -> float:
+        """P(at most that many values lie below the quantile)."""
+        return float(special.bdtr(below, n, share))
+
+    low_rank = bisect_right(range(n), 1 - confidence, key=chance)
+    high_rank = bisect_left(range(n), confidence, key=chance) + 1
+    if low_rank == 0 or high_rank > n:
         return None
-    low_rank = int(np.flatnonzero(chances <= 1 - confidence)[-1]) + 1
-    high_rank = int(np.flatnonzero(chances >= confidence)[0]) + 1
     scale = len(values) / n
     low, high = values[math.floor(low_rank * scale) - 1], values[min(math.ceil(high_rank * scale), len(values)) - 1]
     return (float(low), float(high)) if math.isfinite(high) else None

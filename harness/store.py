@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from harness.model import Attachment, Evidence
 from harness.plan import LoadedPlan, parse_plan
@@ -93,8 +94,7 @@ class Run:
         path = self.folder / "evidence" / evidence_id / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)
         table.to_parquet(path, index=False, compression="zstd")
-        content = path.read_bytes()
-        return Attachment(path.name, hashlib.sha256(content).hexdigest(), len(content))
+        return Attachment(path.name, _sha256(path), path.stat().st_size)
 
     def seal(self) -> None:
         """Record the digest of every document: the collection is finished."""
@@ -201,7 +201,9 @@ def _load_table(folder: Path, evidence_id: str, item: Attachment) -> pd.DataFram
     path = folder / "evidence" / evidence_id / item.name
     if _sha256(path) != item.sha256:
         raise ValueError(f"attachment {item.name} changed since it was collected")
-    return pd.read_parquet(path)
+    file = pq.ParquetFile(path)
+    columns = {name: file.read([name]).column(0).to_pandas().array for name in file.schema_arrow.names}
+    return pd.DataFrame(columns, copy=False)  # column by column, and none copied: the ledger's are large
 
 
 def _broken(evidence_id: str, error: str) -> Evidence:
@@ -209,7 +211,8 @@ def _broken(evidence_id: str, error: str) -> Evidence:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _point_latest(root: Path, folder: Path) -> None:

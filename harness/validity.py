@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.model import Case, Evidence, Status
 from harness.slices import MS_NS, Requests, largest_gap_s, scenario_facts
-from harness.stats import quantile
+from harness.stats import quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,15 +73,15 @@ def objections(
     """
     rows = ledger.of(scenario)
     facts = scenario_facts(case.evidence["ledger"], scenario)
-    whole = (*_completeness(facts, rows), *_rates(case.plan, scenario, facts["phases"]))
-    judged = rows if phases is None else rows.where(np.isin(rows.phase.astype(str), list(phases)))
+    whole = (*_completeness(facts, rows, scenario), *_rates(case.plan, scenario, facts["phases"]))
+    judged = rows if phases is None else rows.where(rows.place(scenario, phases))
     if not len(judged):
         return (*whole, f"{scenario} has no requests to judge")
     pacing = _pacing(case.plan, scenario, judged, budget)
     return (*whole, *pacing, *_foreign_work(case.plan, case.evidence["machine"], judged))
 
 
-def _completeness(facts: Mapping[str, Any], rows: Requests) -> list[str]:
+def _completeness(facts: Mapping[str, Any], rows: Requests, scenario: str) -> list[str]:
     found = []
     if facts["finished"] is not True:
         found.append("the load did not run to its end")
@@ -91,17 +91,18 @@ def _completeness(facts: Mapping[str, Any], rows: Requests) -> list[str]:
         found.append("the ledger has gaps")
     if facts["scheduled"] != len(rows):
         found.append(f"the ledger has {len(rows)} of {facts['scheduled']} scheduled requests")
-    return found + _unscheduled(facts["phases"], rows)
+    return found + _unscheduled(facts["phases"], rows, scenario)
 
 
-def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests) -> list[str]:
+def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests, scenario: str) -> list[str]:
     """The schedule's phases against the rows: a step left out, or a rate never offered, is no evidence of it."""
-    if sorted(set(rows.phase.astype(str))) != sorted(str(phase["name"]) for phase in scheduled):
+    if [name for _, name in rows.phases()] != sorted(str(phase["name"]) for phase in scheduled):
         return ["the ledger's phases are not the schedule's"]
     found = []
     for phase in scheduled:
         rates = (phase["rate_rps"], phase["rate_rps"] if phase["end_rate_rps"] is None else phase["end_rate_rps"])
-        due, n = sum(rates) / 2 * phase["duration_s"], int(np.sum(rows.phase == phase["name"]))
+        due = sum(rates) / 2 * phase["duration_s"]
+        n = len(rows.where(rows.place(scenario, [phase["name"]])))
         if not abs(n - due) <= COUNT_SIGMAS_MAX * math.sqrt(due) + 1:
             found.append(f"{phase['name']} has {n} requests; its rate asks for about {due:.0f}")
     return found
@@ -134,7 +135,7 @@ def other_versions(plan: Plan, rows: Requests) -> str:
     if not target.version:
         return ""
     known = {target.version, ""} if target.provider == "attached" else {target.version}
-    others = sorted({str(version) for version in rows.model_version[rows.answered()]} - known)
+    others = sorted(set(rows.model_version[rows.answered()].unique()) - known)
     if not others:
         return ""
     return f"version {', '.join(name or 'unnamed' for name in others)} answered, version {target.version} is to launch"
@@ -142,8 +143,8 @@ def other_versions(plan: Plan, rows: Requests) -> str:
 
 def _pacing(plan: Plan, scenario: str, rows: Requests, budget: float) -> list[str]:
     found = []
-    for name in sorted(set(rows.phase.astype(str))):
-        phase = rows.where(rows.phase == name)
+    for _, name in rows.phases():
+        phase = rows.of(scenario, name)
         limit_ms, lag_ms = lag_limit_ms(plan, scenario), lag_ms_p99(phase)
         if lag_ms is not None and lag_ms > limit_ms:
             found.append(f"{scenario}/{name} was sent {lag_ms:.1f} ms late at p99 ({limit_ms:g} ms allowed)")
@@ -155,8 +156,8 @@ def _pacing(plan: Plan, scenario: str, rows: Requests, budget: float) -> list[st
 
 def lag_ms_p99(rows: Requests) -> float | None:
     """99th percentile of sent − intended over the rows sent; None when none was."""
-    lag = np.sort((rows.sent_ns - rows.intended_ns)[np.isfinite(rows.sent_ns)]) / MS_NS
-    return quantile(lag, 0.99) if len(lag) else None
+    lag_ns = (rows.sent_ns - rows.intended_ns)[np.isfinite(rows.sent_ns)]
+    return quantile_of(lag_ns, 0.99) / MS_NS if len(lag_ns) else None
 
 
 def _foreign_work(plan: Plan, machine: Evidence, rows: Requests) -> list[str]:

@@ -28,7 +28,7 @@ def judge(case: Case) -> tuple[Check, ...]:
             return found
     keep = outside(rows.intended_ns, windows)
     for scenario, phase in beyond:
-        keep &= ~((rows.scenario == scenario) & (rows.phase == phase))
+        keep[rows.place(scenario, [phase])] = False
     rows = rows.where(keep).served()
     bad = np.asarray(rows.response_ms() > slo.timeout_s * 1000)
     what = "requests failed, by schedule and at the client"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.recovery import lost, switch_s, ttr_s, zone_share
@@ -16,16 +17,14 @@ RATE = 400
 def stream(seconds: float = 12.0) -> Requests:
     """A request every 2.5 ms, each answered by version 1 in zone-a after 5 ms."""
     due = np.arange(0, seconds * SECOND_NS, SECOND_NS / RATE)
-    names = {name: np.full(len(due), text, dtype=object) for name, text in (("zone", "zone-a"), ("model_version", "1"))}
+    names = {"scenario": "zone_crash", "phase": "load", "zone": "zone-a", "model_version": "1"}
     return Requests(
         request_id=np.arange(len(due), dtype=np.uint64),
-        scenario=np.full(len(due), "zone_crash", dtype=object),
-        phase=np.full(len(due), "load", dtype=object),
         intended_ns=due,
         sent_ns=due,
         done_ns=due + 5e6,
         status=np.zeros(len(due), dtype=np.int64),
-        **names,
+        **{name: pd.Categorical([text], [text, "2"]).repeat(len(due)) for name, text in names.items()},
     )
 
 

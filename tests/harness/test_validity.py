@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.gates import all_gates
@@ -156,7 +157,7 @@ def test_an_attached_service_may_leave_its_version_out_but_not_name_another() ->
     target = replace(healthy().plan.target, provider="attached", registry="", address="service.example:9000")
     plan = replace(healthy().plan, target=target)
     rows = requests(healthy().evidence["ledger"]).of("sustained")
-    unnamed, other = (replace(rows, model_version=np.full(len(rows), name, dtype=object)) for name in ("", "9"))
+    unnamed, other = (replace(rows, model_version=pd.Categorical([name]).repeat(len(rows))) for name in ("", "9"))
     assert other_versions(plan, rows) == other_versions(plan, unnamed) == ""
     assert other_versions(plan, other) == "version 9 answered, version 1 is to launch"
     assert other_versions(healthy().plan, unnamed) == "version unnamed answered, version 1 is to launch"
