@@ -54,9 +54,9 @@ def inadmissible(
 
 def latency(name: str, rows: Requests, limit_ms: float, confidence: float) -> Check:
     """p99 of response time against its limit; a request without a good answer is over any limit."""
-    served = rows.served()
-    times_ms = served.response_ms()
-    return latency_of(name, times_ms, block_counts(served, times_ms > limit_ms), limit_ms, confidence)
+    served, times_ms = rows.speak_of_the_service(), rows.response_ms()
+    blocks = block_counts(rows, times_ms > limit_ms, served)
+    return latency_of(name, times_ms[served], blocks, limit_ms, confidence)
 
 
 def latency_of(name: str, times_ms: Reals, blocks: tuple[Counts, Counts], limit_ms: float, confidence: float) -> Check:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NEVER_NULL = ("request_id", "scenario", "phase", "intended_ns", "status")
 _INSTANTS = ("intended_ns", "sent_ns", "done_ns")
+_INSTANT_NS_MAX = 2**53
+"""104 days; beyond it a real no longer holds every nanosecond, and no run lasts so long."""
 _NAMES = ("scenario", "phase", "zone", "model_version")
 
 
@@ -27,10 +29,14 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
     for name in _NEVER_NULL:
         if table[name].isna().any():
             raise ValueError(f"the ledger's column {name} has empty cells")
+    instants = {name: table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _INSTANTS}
+    due_ns = instants["intended_ns"]
+    if len(due_ns) and not max(-due_ns.min(), due_ns.max()) <= _INSTANT_NS_MAX:
+        raise ValueError("the ledger has a request due at no time that a run can have")
     return {
         "request_id": table["request_id"].to_numpy(dtype=np.uint64),
         "status": _whole(table["status"]),
-        **{name: table[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _INSTANTS},
+        **instants,
         **{name: _names(table[name]) for name in _NAMES},
     }
 

@@ -65,7 +65,9 @@ def _bins(rows: Requests) -> dict[str, Any]:
     start, end = float(rows.intended_ns.min()), float(rows.intended_ns.max())
     bin_s = BIN_S if (end - start) / SECOND_NS <= BIN_S * BINS_MAX else WIDE_BIN_S
     first = math.floor(start / SECOND_NS / bin_s)
-    index = rows.intended_ns.astype(np.int64) // round(bin_s * SECOND_NS) - first
+    index = rows.intended_ns.astype(np.int64)
+    index //= round(bin_s * SECOND_NS)
+    index = (index - first).astype(np.int32)
     count, good = int(index.max()) + 1, rows.answered()
     failed = ~good & (rows.status != Status.GENERATOR_LATE)
     zones = sorted(set(rows.zone[good].unique()) - {""})

@@ -87,8 +87,12 @@ class Requests:
         return np.concatenate(([0], np.flatnonzero(changes) + 1, [len(self)])) if len(self) else np.zeros(1, np.int64)
 
     def served(self) -> Requests:
-        """The rows that speak about the service: all but those the generator failed to send."""
-        return self.where(self.status != Status.GENERATOR_LATE)
+        """The rows that speak about the service."""
+        return self.where(self.speak_of_the_service())
+
+    def speak_of_the_service(self) -> Mask:
+        """All rows but those the generator failed to send."""
+        return np.asarray(self.status != Status.GENERATOR_LATE)
 
     def answered(self) -> Mask:
         """Where a good answer came."""
@@ -135,21 +139,27 @@ def _read(table: pd.DataFrame) -> Requests:
     return found
 
 
-def block_counts(rows: Requests, bad: Mask) -> tuple[Counts, Counts]:
-    """Bad ones and requests in each block: 1 s, or a twentieth of a phase shorter than 20 s, on `intended_ns`."""
+def block_counts(rows: Requests, bad: Mask, counted: Mask) -> tuple[Counts, Counts]:
+    """Bad ones and all, of the rows that are `counted`, in each block.
+
+    A block is 1 s, or a twentieth of a phase shorter than 20 s, on `intended_ns`.
+    """
     over, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for scenario, phase in rows.phases():
         place = rows.place(scenario, [phase])
-        blocks = _blocks(rows.intended_ns[place])
-        sizes.append(np.bincount(blocks))
-        over.append(np.bincount(blocks[bad[place]], minlength=len(sizes[-1])))
+        if (due_ns := rows.intended_ns[place][counted[place]]).size:
+            blocks = _blocks(due_ns)
+            sizes.append(np.bincount(blocks))
+            over.append(np.bincount(blocks[bad[place][counted[place]]], minlength=len(sizes[-1])))
     return np.concatenate(over), np.concatenate(sizes)
 
 
 def _blocks(intended_ns: Reals) -> NDArray[np.int64]:
     start, span = float(intended_ns.min()), float(np.ptp(intended_ns))
     if span >= BLOCKS_MIN * SECOND_NS:
-        return (intended_ns - start).astype(np.int64) // SECOND_NS
+        blocks = (intended_ns - start).astype(np.int64)
+        blocks //= SECOND_NS
+        return blocks
     width = max(span, 1.0) / BLOCKS_MIN
     return np.asarray(np.minimum((intended_ns - start) // width, BLOCKS_MIN - 1), dtype=np.int64)
 

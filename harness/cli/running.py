@@ -9,7 +9,6 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from harness.answers import verdict_facts
 from harness.cli.terminal import (
@@ -27,7 +26,6 @@ from harness.cli.terminal import (
 )
 from harness.cli.worker import serve_as_worker
 from harness.profiles import PROFILES
-from harness.progress import progress_on
 from harness.store import find_run
 
 if TYPE_CHECKING:
@@ -98,8 +96,11 @@ def report(run: Path, *, as_json: bool) -> None:
 
 
 def _collect(plan: Path, profile: str, runs: Path, workers: int, master: str, *, as_json: bool) -> Path:
+    from rich.console import Console  # noqa: PLC0415 - judging needs neither this nor what follows
+
     from harness.collect import collect as collect_run  # noqa: PLC0415 - collectors are slow to import
     from harness.load.process import Placement  # noqa: PLC0415 - the same
+    from harness.progress import progress_on  # noqa: PLC0415 - the same
 
     loaded = load(plan)
     placement = Placement("{}:{}".format(*address(master, "--master")) if master else "")

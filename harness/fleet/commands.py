@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.fleet.client import FleetClient, FleetError
-from harness.fleet.lifecycle import start_fleet
 
 if TYPE_CHECKING:
     from harness.fleet.spec import FleetSpec
@@ -29,6 +28,8 @@ def control_socket() -> Path:
 
 def fleet_up(spec: FleetSpec) -> dict[str, Any]:
     """Start the fleet, leave it running and return its status; raises FleetError if it is already up."""
+    from harness.fleet.lifecycle import start_fleet  # noqa: PLC0415 - gRPC and HTTP clients are slow to import
+
     control = spec.control or control_socket()
     client = FleetClient(control)
     if is_up(client):

@@ -26,13 +26,12 @@ def judge(case: Case) -> tuple[Check, ...]:
         phases = [phase for name, phase in judged if name == scenario]
         if found := inadmissible("failed", case, rows, scenario, phases, budget=failure_budget(case.plan)):
             return found
-    keep = outside(rows.intended_ns, windows)
+    keep = outside(rows.intended_ns, windows) & rows.speak_of_the_service()
     for scenario, phase in beyond:
         keep[rows.place(scenario, [phase])] = False
-    rows = rows.where(keep).served()
     bad = np.asarray(rows.response_ms() > slo.timeout_s * 1000)
     what = "requests failed, by schedule and at the client"
-    return (proportion("failed", block_counts(rows, bad), failure_budget(case.plan), slo.confidence, what=what),)
+    return (proportion("failed", block_counts(rows, bad, keep), failure_budget(case.plan), slo.confidence, what=what),)
 
 
 GATE = Gate(

@@ -60,7 +60,7 @@ def test_blocks_are_seconds_or_twentieths_of_a_short_phase() -> None:
     rows = requests(healthy().evidence["ledger"])
     for scenario, phase, count in (("sustained", "hold", 25), ("spike", "peak", 20), ("ramp", "step-0100", 20)):
         part = rows.of(scenario, phase)
-        over, sizes = block_counts(part, np.ones(len(part), dtype=bool))
+        over, sizes = block_counts(part, np.ones(len(part), dtype=bool), part.speak_of_the_service())
         assert len(sizes) == count
         assert sizes.sum() == len(part)
         assert (over == sizes).all()
@@ -68,7 +68,7 @@ def test_blocks_are_seconds_or_twentieths_of_a_short_phase() -> None:
 
 def test_bad_rows_are_counted_in_their_own_block() -> None:
     rows = requests(healthy().evidence["ledger"]).of("sustained", "hold")
-    over, _ = block_counts(rows, (rows.intended_ns - rows.intended_ns.min()) < 1e9)
+    over, _ = block_counts(rows, (rows.intended_ns - rows.intended_ns.min()) < 1e9, rows.speak_of_the_service())
     assert over[0] > 0
     assert over[1:].sum() == 0
 
