@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROFILE ?= quick
 
-.PHONY: run test lint golden clean
+.PHONY: run test lint bench golden clean
 
 run: $(STAMP)  ## load, break, shadow and roll back the reference service; end with its go/no-go report
 	$(BIN)/gonogo run reference_service/readiness.toml --profile $(PROFILE)
@@ -19,6 +19,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## measure what is promised of speed; on a quiet machine, for minutes
+	mkdir -p .benchmarks
+	$(BIN)/python -m pytest tests/benchmarks -m bench --benchmark-json=.benchmarks/bench.json
 
 golden: $(STAMP)  ## judge and render the golden run anew, after a deliberate change of either
 	$(BIN)/python -m tests.golden.refresh
