@@ -47,7 +47,7 @@ def _whole(column: pd.Series[Any]) -> NDArray[np.signedinteger[Any]]:
 
 
 def _names(column: pd.Series[Any]) -> pd.Categorical:
-    names = pd.Categorical(column)
+    names = column.array if isinstance(column.array, pd.Categorical) else pd.Categorical(column)
     if others := [name for name in names.categories if not isinstance(name, str)]:
         raise ValueError(f"the ledger's column {column.name} holds {others[0]!r}, which is no name")
     if (names.codes >= 0).all():

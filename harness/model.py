@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Table = Any
-"""A pandas.DataFrame."""
+"""A pandas.DataFrame; the ledger's, once the judge has read it, a `harness.slices.Requests`."""
 
 
 class Outcome(StrEnum):

@@ -201,8 +201,8 @@ def _load_table(folder: Path, evidence_id: str, item: Attachment) -> pd.DataFram
     path = folder / "evidence" / evidence_id / item.name
     if _sha256(path) != item.sha256:
         raise ValueError(f"attachment {item.name} changed since it was collected")
-    file = pq.ParquetFile(path)
-    columns = {name: file.read([name]).column(0).to_pandas().array for name in file.schema_arrow.names}
+    with pq.ParquetFile(path) as file:
+        columns = {name: file.read([name]).column(0).to_pandas().array for name in file.schema_arrow.names}
     return pd.DataFrame(columns, copy=False)  # column by column, and none copied: the ledger's are large
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness.gates import all_gates
 from harness.judge import judge
+from harness.ledger_columns import columns
 from harness.model import Case, Check, Decision, Outcome, Result, Stage
 from harness.plan_types import Declaration, Launch
 from harness.verdict_json import from_json, to_json
@@ -36,6 +37,20 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     first, second = to_json(healthy().judge()), to_json(healthy().judge())
     assert first == second
     assert from_json(first).results == healthy().judge().results
+
+
+def test_the_ledger_is_read_once_for_all_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr("harness.slices.columns", lambda table: read.append(1) or columns(table))
+    healthy().judge()
+    assert len(read) == 1
+
+
+def test_each_gate_says_why_it_could_not_read_the_ledger() -> None:
+    verdict = healthy().with_rows(lambda rows: rows.index == 3, done_ns=0).judge()
+    told = {item.gate for item in verdict.results if "an answer from before its request was due" in item.reason}
+    assert told == {name for name, gate in all_gates().items() if "ledger" in gate.requires}
+    assert "an answer from before" in verdict.series["error"]
 
 
 def test_a_limit_not_held_is_no_go_and_names_the_gate() -> None:

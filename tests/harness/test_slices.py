@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from harness.slices import block_counts, events, fault_span, fault_windows, largest_gap_s, outside, requests
 from tests.builders import FAULT_S, FAULT_ZONE, World, every, healthy, ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def ledger(world: World) -> object:
@@ -64,6 +69,55 @@ def test_blocks_are_seconds_or_twentieths_of_a_short_phase() -> None:
         assert len(sizes) == count
         assert sizes.sum() == len(part)
         assert (over == sizes).all()
+
+
+def interleaved(table: pd.DataFrame) -> pd.DataFrame:
+    """The same requests under ids by which no two rows of a phase are neighbours."""
+    return table.assign(request_id=np.random.default_rng(5).permutation(len(table)).astype(np.uint64))
+
+
+@pytest.mark.parametrize("change", [lambda table: table, interleaved])
+def test_a_scenario_and_its_phases_are_taken_wherever_they_lie(change: Callable[..., pd.DataFrame]) -> None:
+    world = healthy().with_table("ledger", "requests", change)
+    rows, table = requests(world.evidence["ledger"]), world.evidence["ledger"].tables["requests"]
+    table = table.sort_values("request_id")
+    for scenario, phase in rows.phases():
+        wanted = table[(table["scenario"] == scenario) & (table["phase"] == phase)]
+        assert list(rows.of(scenario, phase).request_id) == list(wanted["request_id"])
+        assert list(rows.of(scenario).request_id) == list(table[table["scenario"] == scenario]["request_id"])
+    ends = rows.where(rows.place("spike", ["before", "after"]))
+    assert set(ends.phase) == {"before", "after"}
+    assert not len(rows.of("spike", "none"))
+    assert not len(rows.of("none"))
+    assert rows.where(slice(0, 0)).phases() == []
+
+
+def test_the_rows_of_a_phase_are_taken_without_a_copy() -> None:
+    rows = requests(healthy().evidence["ledger"])
+    for part in (rows.of("spike"), rows.of("spike", "peak"), rows.where(np.ones(len(rows), dtype=bool))):
+        assert np.shares_memory(part.done_ns, rows.done_ns)
+
+
+@pytest.mark.parametrize("change", [lambda table: table, interleaved])
+def test_blocks_agree_with_counting_one_by_one(change: Callable[..., pd.DataFrame]) -> None:
+    rows = requests(healthy().with_table("ledger", "requests", change).evidence["ledger"])
+    rng = np.random.default_rng(7)
+    bad, counted = rng.random(len(rows)) < 0.1, rng.random(len(rows)) < 0.9
+    counted &= ~np.asarray(rows.phase == "before")
+    over, sizes = block_counts(rows, bad, counted)
+    expected: list[tuple[int, int]] = []
+    for scenario, phase in rows.phases():
+        mask = counted & np.asarray((rows.scenario == scenario) & (rows.phase == phase))
+        if not mask.any():
+            continue
+        due = rows.intended_ns[mask] - rows.intended_ns[mask].min()
+        width = 1e9 if due.max() >= 20e9 else due.max() / 20
+        block = np.minimum(due // width, 19 if width < 1e9 else np.inf)
+        expected += [
+            (int(np.sum(bad[mask] & (block == place))), int(np.sum(block == place)))
+            for place in range(int(block.max()) + 1)
+        ]
+    assert list(zip(over.tolist(), sizes.tolist(), strict=True)) == expected
 
 
 def test_bad_rows_are_counted_in_their_own_block() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 from scipy import stats as reference
 
 from harness.model import Outcome
@@ -17,6 +18,7 @@ from harness.stats import (
     lower_bound,
     quantile,
     quantile_interval,
+    quantile_of,
     upper_bound,
 )
 
@@ -198,6 +200,22 @@ def test_it_decides_when_there_is_something_to_decide() -> None:
 def test_quantile_is_the_nearest_rank() -> None:
     values = np.arange(1.0, 101.0)
     assert [quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
+
+
+def test_a_quantile_needs_no_order() -> None:
+    rng = np.random.default_rng(6)
+    for size in (1, 2, 99, 100, 101, 1000):
+        values = np.concatenate([rng.exponential(size=size), np.full(size // 90, np.inf)])
+        for share in (0.5, 0.99, 1.0):
+            assert quantile_of(values, share) == quantile(np.sort(values), share)
+
+
+@pytest.mark.parametrize("n", [1, 58, 298, 299, 300, 1500, 20_000])
+def test_a_quantile_interval_is_made_of_the_nearest_ranks_that_bound_it(n: int) -> None:
+    values, chances = np.arange(float(n)), special.bdtr(np.arange(n), n, 0.99)
+    low, high = np.flatnonzero(chances <= 0.05), np.flatnonzero(chances >= 0.95)
+    expected = (values[low[-1]], values[high[0]]) if len(low) and len(high) else None
+    assert quantile_interval(values, 0.99, 0.95) == expected
 
 
 def test_quantile_intervals_hold_as_often_as_promised() -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,6 +38,18 @@ def test_what_was_written_is_loaded(run: Run) -> None:
     assert loaded.evidence["edge"].facts == {"a": 1}
     assert list(loaded.evidence["edge"].tables["hosts"]["row"]) == [1, 2, 3]
     assert loaded.evidence["shadow"].error == "no candidate"
+
+
+def test_names_are_loaded_as_categories_and_what_never_happened_as_nan(run: Run) -> None:
+    zones = pd.Categorical(["a", None, "b"], categories=["b", "a", "unused"])
+    table = pd.DataFrame({"zone": zones, "sent_ns": pd.array([1, None, 2**52 + 1], "Int64"), "status": np.int16(3)})
+    run.write(Evidence(id="ledger", collector="ledger", subject="m@1", tables={"requests": table}))
+    run.seal()
+    loaded = load_run(run.folder).evidence["ledger"].tables["requests"]
+    assert list(loaded["zone"].astype(object).fillna("none")) == ["a", "none", "b"]
+    assert loaded["zone"].cat.codes.dtype == np.int8
+    assert list(loaded["sent_ns"].fillna(-1)) == [1, -1, 2**52 + 1]
+    assert (loaded["sent_ns"].dtype, loaded["status"].dtype) == (np.float64, np.int16)
 
 
 def test_an_unsealed_run_proves_nothing(run: Run) -> None:
