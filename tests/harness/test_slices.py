@@ -29,8 +29,12 @@ def test_an_empty_cell_is_refused_where_none_may_be(column: str) -> None:
         ledger(healthy().with_table("ledger", "requests", blank))
 
 
-def test_two_rows_with_one_id_are_refused() -> None:
-    doubled = healthy().with_table("ledger", "requests", lambda table: pd.concat([table, table.iloc[:1]]))
+@pytest.mark.parametrize("after", [0, 15_299])
+def test_two_rows_with_one_id_are_refused(after: int) -> None:
+    def doubled_row(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([table.iloc[: after + 1], table.iloc[:1], table.iloc[after + 1 :]])
+
+    doubled = healthy().with_table("ledger", "requests", doubled_row)
     with pytest.raises(ValueError, match="two rows with one request_id"):
         ledger(doubled)
 
