@@ -1,12 +1,12 @@
-"""Ramp: a staircase of rates, each held long enough to be judged.
+"""Ramp: a rate that rises (or falls) linearly, without steps, and may hold its last value.
 
-Finds the highest rate at which the SLO holds. Run alone:
+Shows how the service follows a demand that grows: whether it scales out in time, and at which rate it begins to bend.
+For a capacity that can be judged, each rate must be held: see `staircase.py`. Run alone:
 
     locust -f scenarios/ramp.py --scenario-help
-    locust -f scenarios/ramp.py --headless --host 127.0.0.1:9000 --from-rate 200 --to-rate 1000 --steps 5
+    locust -f scenarios/ramp.py --headless --host 127.0.0.1:9000 --from-rate 0 --to-rate 800 --duration 60 --hold 10
 
-Each step is a phase named after its rate (`step-0200`, `step-0400` and so on). Where the generator falls behind before
-the service does, the ledger says so, and the highest step that counts is a lower bound of the capacity.
+The phases are `ramp` and, with `--hold`, `hold`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class Ramp(OpenLoopUser):
-    """A staircase of rates."""
+    """A linear ramp."""
 
     scenario = "ramp"
     options = (
-        Option("--from-rate", 200.0, "requests per second of the first step"),
-        Option("--to-rate", 1000.0, "requests per second of the last step"),
-        Option("--steps", 5, "number of steps", int),
-        Option("--step-duration", 5.0, "seconds of each step"),
+        Option("--from-rate", 0.0, "requests per second at the start"),
+        Option("--to-rate", 800.0, "requests per second at the end; below the start, the rate falls"),
+        Option("--duration", 60.0, "seconds from the one to the other"),
+        Option("--hold", 0.0, "seconds at the last rate after that"),
     )
 
     @staticmethod
     def phases(options: argparse.Namespace) -> tuple[Phase, ...]:
-        """One phase for each step."""
-        return phases.ramp(options.from_rate, options.to_rate, options.steps, options.step_duration)
+        """Phases `ramp` and `hold`."""
+        return phases.ramp(options.from_rate, options.to_rate, options.duration, options.hold)

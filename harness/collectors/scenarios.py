@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, start
-from harness.load.phases import ramp, spike, sustained
+from harness.load.phases import spike, staircase, sustained
 
 if TYPE_CHECKING:
     from harness.load.spec import Phase
     from harness.model import Evidence
+
+
+FILES = {"ramp": "staircase.py"}
+"""The Locust file of a scenario that is not called like it: this one climbs in steps, so that each can be judged."""
 
 
 def collect(context: Context) -> tuple[Evidence, ...]:
@@ -24,7 +28,7 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         rates = f"{min(phase.rate_rps for phase in phases):.0f}-{max(phase.rate_rps for phase in phases):.0f}"
         context.progress.step(f"Load: {scenario}, {rates} requests a second", spec.duration_s + 2)
         try:
-            finish(start(context, spec, f"{scenario}.py"))
+            finish(start(context, spec, FILES.get(scenario, f"{scenario}.py")))
         except CollectError as error:
             context.load_errors[scenario] = str(error)
     return ()
@@ -37,7 +41,7 @@ def _scenarios(context: Context) -> dict[str, tuple[Phase, ...]]:
     return {
         "sustained": sustained(launch, profile.sustained_s, profile.warmup_s),
         "spike": spike(launch, traffic.spike_rps, *spike_s),
-        "ramp": ramp(launch, traffic.one_year_rps, profile.ramp_steps, profile.ramp_step_s),
+        "ramp": staircase(launch, traffic.one_year_rps, profile.ramp_steps, profile.ramp_step_s),
     }
 
 

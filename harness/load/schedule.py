@@ -22,46 +22,55 @@ Int64s = NDArray[np.int64]
 Int16s = NDArray[np.int16]
 Floats = NDArray[np.float64]
 
+BLOCK = 1 << 16
+"""Arrivals made at a time: what is needed beside the result stays below 10 MB, however long the schedule."""
+PHASES_MAX = int(np.iinfo(np.int16).max)
+"""The index of a phase takes two bytes a request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The requests of one worker, by time: `intended_ns` from the schedule's zero, and the index of the phase.
-
-    `sequence` numbers the requests of the whole scenario from 0, over all workers.
-    """
+    """The requests of `worker` of `workers`, by time: `intended_ns` from the schedule's zero, and which phase."""
 
     intended_ns: Int64s
     phase: Int16s
-    sequence: Int64s
+    worker: int
+    workers: int
 
     def __len__(self) -> int:
         return len(self.intended_ns)
 
     @property
+    def sequence(self) -> Int64s:
+        """The number of each request among those of the whole scenario, over all workers, from 0."""
+        return self.worker + self.workers * np.arange(len(self), dtype=np.int64)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over every instant, phase and number: two generators with one digest were to send the same."""
-        content = hashlib.sha256()
-        for column in (self.intended_ns, self.phase, self.sequence):
-            content.update(column.astype(column.dtype.newbyteorder("<")).tobytes())
+        content = hashlib.sha256(f"worker {self.worker} of {self.workers}".encode())
+        for column in (self.intended_ns, self.phase):
+            content.update(column.astype(column.dtype.newbyteorder("<"), copy=False).data)
         return content.hexdigest()
 
 
 def schedule(spec: LoadSpec, worker: int = 0, workers: int = 1) -> Schedule:
     """The part of the scenario's one schedule that `worker` of `workers` sends: every `workers`-th arrival.
 
-    All workers together are therefore exactly the schedule of one. Raises ValueError for a worker that is none.
+    All workers together are therefore exactly the schedule of one. It takes 10 bytes an arrival, and twice that while
+    it is made. Raises ValueError for a worker that is none and for more phases than `PHASES_MAX`.
     """
     if not 0 <= worker < workers:
         raise ValueError(f"worker must be 0 to {workers - 1}, not {worker}")
-    expected = np.cumsum([phase.expected for phase in spec.phases])
-    units = _unit_arrivals(spec, float(expected[-1]))
-    phase = np.searchsorted(expected, units, side="left").astype(np.int16)
-    mine = slice(worker, None, workers)
-    return Schedule(
-        _instants_ns(spec.phases, expected, units, phase)[mine],
-        phase[mine],
-        np.arange(len(units), dtype=np.int64)[mine],
-    )
+    if len(spec.phases) > PHASES_MAX:
+        raise ValueError(f"a schedule has at most {PHASES_MAX:,} phases, not {len(spec.phases):,}; make them longer")
+    instants, phases, made = [np.zeros(0, np.int64)], [np.zeros(0, np.int16)], 0
+    for intended_ns, phase in _arrivals(spec):
+        mine = slice((worker - made) % workers, None, workers)
+        instants.append(intended_ns[mine].copy())  # a view would keep the whole block
+        phases.append(phase[mine].copy())
+        made += len(phase)
+    return Schedule(np.concatenate(instants), np.concatenate(phases), worker, workers)
 
 
 def phase_starts_ns(spec: LoadSpec) -> list[int]:
@@ -70,20 +79,39 @@ def phase_starts_ns(spec: LoadSpec) -> list[int]:
     return [round(edge * 1e9) for edge in edges]
 
 
-def _unit_arrivals(spec: LoadSpec, total: float) -> Floats:
-    """Instants of a process of rate 1 on (0, total], rising."""
-    if spec.arrivals == "constant":
-        return np.arange(0.5, total, 1.0)  # mid-interval, so that no phase begins with a request of its own
-    return np.concatenate([units[units <= total] for units in _poisson_blocks(spec.seed, total)])
+def _arrivals(spec: LoadSpec) -> Iterator[tuple[Int64s, Int16s]]:
+    """Instants and phases of all arrivals, block by block.
+
+    An instant lies in its phase, the end excluded, and none comes before the one that precedes it: rounding to
+    nanoseconds, and of the floats before that, must not undo either.
+    """
+    expected = np.cumsum([phase.expected for phase in spec.phases])
+    edges_ns = np.array(phase_starts_ns(spec))
+    last_ns = np.maximum(edges_ns[1:] - 1, edges_ns[:-1])  # a phase may be shorter than a nanosecond
+    latest = 0
+    for units in _unit_arrivals(spec, float(expected[-1])):
+        phase = np.searchsorted(expected, units, side="left").astype(np.int16)
+        instants_ns = np.clip(_instants_ns(spec.phases, expected, units, phase), edges_ns[phase], last_ns[phase])
+        instants_ns = np.maximum.accumulate(np.maximum(instants_ns, latest))
+        latest = int(instants_ns.max(initial=latest))
+        yield instants_ns, phase
 
 
-def _poisson_blocks(seed: int, total: float) -> Iterator[Floats]:
-    """Running sums of seeded exponential gaps, block by block until `total` is passed."""
+def _unit_arrivals(spec: LoadSpec, total: float) -> Iterator[Floats]:
+    """Instants of a process of rate 1 on (0, total], rising, block by block."""
+    if spec.arrivals == "poisson":
+        return _poisson(spec.seed, total)
+    # Mid-interval, so that no phase begins with a request of its own.
+    return (np.arange(first + 0.5, min(total, first + BLOCK), 1.0) for first in range(0, int(total) + 1, BLOCK))
+
+
+def _poisson(seed: int, total: float) -> Iterator[Floats]:
+    """Running sums of seeded exponential gaps until `total` is passed."""
     generator, last = np.random.default_rng(seed), 0.0
     while last <= total:
-        block = last + np.cumsum(generator.standard_exponential(4096))
+        block = last + np.cumsum(generator.standard_exponential(BLOCK))
         last = float(block[-1])
-        yield block
+        yield block[: np.searchsorted(block, total, side="right")]
 
 
 def _instants_ns(phases: tuple[Phase, ...], expected: Floats, units: Floats, phase: Int16s) -> Int64s:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,10 +26,10 @@ class Phase:
     end_rate_rps: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.duration_s > 0:
-            raise ValueError(f"phase {self.name!r}: duration_s must be above 0, not {self.duration_s}")
-        if min(self.rate_rps, self.last_rate_rps) < 0 or not self.expected > 0:
-            raise ValueError(f"phase {self.name!r}: its rates must not be negative, and not both be 0")
+        if not (self.duration_s > 0 and math.isfinite(self.duration_s)):
+            raise ValueError(f"phase {self.name!r}: duration_s must be above 0 and finite, not {self.duration_s}")
+        if min(self.rate_rps, self.last_rate_rps) < 0 or not 0 < self.expected < math.inf:
+            raise ValueError(f"phase {self.name!r}: its rates must be finite, not negative, and not both be 0")
 
     @property
     def last_rate_rps(self) -> float:

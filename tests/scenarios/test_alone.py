@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,13 +25,21 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 OWN_OPTIONS = {
     "sustained": ("--rate", "--duration", "--warmup"),
     "spike": ("--rate", "--peak-rate", "--before", "--peak", "--after"),
-    "ramp": ("--from-rate", "--to-rate", "--steps", "--step-duration"),
+    "ramp": ("--from-rate", "--to-rate", "--duration", "--hold"),
+    "staircase": ("--from-rate", "--to-rate", "--steps", "--step-duration"),
+    "soak": ("--rate", "--duration", "--period", "--warmup"),
+    "piecewise": ("--phases",),
 }
 SHORT = {
     "sustained": "--rate 60 --duration 1 --warmup 0.5",
     "spike": "--rate 40 --peak-rate 120 --before 0.5 --peak 0.5 --after 0.5",
-    "ramp": "--from-rate 40 --to-rate 120 --steps 2 --step-duration 0.75",
+    "ramp": "--from-rate 0 --to-rate 120 --duration 1 --hold 0.5",
+    "staircase": "--from-rate 40 --to-rate 120 --steps 2 --step-duration 0.75",
+    "soak": "--rate 60 --duration 1.5 --period 0.5 --warmup 0.5",
+    "piecewise": "--phases 'calm 60x0.5, climb 60-120x500ms, stairs 100-40/2x0.5s'",
 }
+DUE = {"sustained": 90, "spike": 100, "ramp": 120, "staircase": 120, "soak": 120, "piecewise": 110}
+"""Requests that each of these asks for, in even arrivals."""
 
 
 def locust(name: str, *arguments: str) -> list[str]:
@@ -45,7 +54,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def run_to_end(name: str, directory: Path, options: str) -> subprocess.CompletedProcess[str]:
-    command, environment = locust(name, *options.split()), plain_environment()
+    command, environment = locust(name, *shlex.split(options)), plain_environment()
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -76,17 +85,24 @@ def test_help_tells_the_options(name: str, tmp_path: Path) -> None:
 def test_runs_alone_and_locusts_own_figures_agree_with_the_ledger(name: str, tmp_path: Path) -> None:
     write_pool(tmp_path / "pool", [b"a row"])
     with load_server() as server:
-        options = f"--headless --host {server.address} --requests pool --ledger ledger.arrow --csv stats {SHORT[name]}"
+        files = "--requests pool --ledger ledger.arrow --csv stats"
+        options = f"--headless --host {server.address} {files} --arrivals constant {SHORT[name]}"
         run = run_to_end(name, tmp_path, options)
     assert run.returncode == 0, run.stderr
     stream, summary = read_stream(tmp_path / "ledger.arrow"), read_summary(tmp_path / "ledger.arrow")
     assert summary is not None
     assert summary["finished"] is True
-    assert len(stream.rows) == summary["scheduled"]
+    assert len(stream.rows) == summary["scheduled"] == DUE[name]
     with (tmp_path / "stats_stats.csv").open() as file:
         figures = {row["Name"]: row for row in csv.DictReader(file)}
     assert int(figures["ModelInfer"]["Request Count"]) == len(stream.rows)
     assert figures["ModelInfer"]["Failure Count"] == "0"
+
+
+def test_parts_that_cannot_be_read_are_refused_at_once(tmp_path: Path) -> None:
+    run = run_to_end("piecewise", tmp_path, "--headless --host 127.0.0.1:1 --phases 'calm 60x5, peak 600*10'")
+    assert run.returncode == 2
+    assert 'argument --phases: part 2, "peak 600*10"' in run.stderr
 
 
 def test_failed_requests_show_in_locust_and_in_its_exit_code(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from harness.load.spec import LoadSpec, Phase, Tls
@@ -41,6 +43,10 @@ def test_expects_the_area_under_the_rate() -> None:
         ("negative", -1.0, 1.0, None),
         ("falls below 0", 5.0, 1.0, -1.0),
         ("silent", 0.0, 1.0, 0.0),
+        ("without end", 1.0, math.inf, None),
+        ("beyond all bounds", math.inf, 1.0, None),
+        ("climbs beyond all bounds", 1.0, 1.0, math.inf),
+        ("no number", math.nan, 1.0, None),
     ],
 )
 def test_senseless_phase_is_refused(name: str, rate_rps: float, duration_s: float, end_rate_rps: float | None) -> None:
