@@ -26,18 +26,19 @@ START_NS = 5_000_000_000
 """The schedule's zero on the run's clock."""
 
 
-def work(spec: LoadSpec, worker: int = 0) -> Work:
+def work(spec: LoadSpec, worker: int = 0, start_ns: int = START_NS) -> Work:
     """The work of one worker."""
     plan = schedule(spec, worker, spec.workers)
     messages = np.zeros(len(plan), np.int64)
-    return work_of(spec, plan, messages, START_NS + spec.zero_ns, worker=worker, workers=spec.workers)
+    return work_of(spec, plan, messages, start_ns + spec.zero_ns, worker=worker, workers=spec.workers)
 
 
-def recorder(spec: LoadSpec, worker: int = 0, start_ns: int = START_NS) -> Recorder:
-    """A recorder of that work."""
+def recorder(spec: LoadSpec, worker: int = 0, start_ns: int = START_NS, stated_start_ns: int | None = None) -> Recorder:
+    """A recorder of that work, which states the schedule's zero as it is unless told otherwise."""
+    stated_ns = start_ns if stated_start_ns is None else stated_start_ns
     digest = schedule(spec, worker, spec.workers).digest
-    header = {"start_ns": start_ns, "digest": digest, "worker": worker, "workers": spec.workers}
-    return Recorder(spec, worker_stream(spec, worker), work(spec, worker), header, spec.zero_ns)
+    header = {"start_ns": stated_ns, "digest": digest, "worker": worker, "workers": spec.workers}
+    return Recorder(spec, worker_stream(spec, worker), work(spec, worker, start_ns), header, spec.zero_ns)
 
 
 def answered(spec: LoadSpec, worker: int = 0) -> list[Row]:

@@ -133,7 +133,7 @@ def test_rows_of_another_scenario_are_a_gap(spec: LoadSpec, tmp_path: Path) -> N
 
 
 def test_rows_due_at_other_instants_than_the_schedules_are_a_gap(spec: LoadSpec, tmp_path: Path) -> None:
-    writer = recorder(spec, start_ns=START_NS + 1)
+    writer = recorder(spec, stated_start_ns=START_NS + 1)
     writer.start()
     writer.put(answered(spec))
     writer.close()
