@@ -17,7 +17,7 @@ import gevent
 from harness.load.announcements import Announcements
 from harness.load.messages import ASSIGN, BEGIN, CHUNK, CLOCK, READY, SUMMARY
 from harness.load.streams import worker_stream
-from harness.load.summary import write_summary
+from harness.load.summary import summary_path, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,8 @@ class Conductor:
         self._ready, self._summaries, self._chunks = {}, {}, {}
         pool = Path(self._spec.requests).read_bytes()
         for worker, client in enumerate(self._clients):
-            worker_stream(self._spec, worker).unlink(missing_ok=True)
+            for path in (worker_stream(self._spec, worker), summary_path(worker_stream(self._spec, worker))):
+                path.unlink(missing_ok=True)  # an older load's must not be taken for this one's
             self._send(ASSIGN, client, spec=self._spec.to_json(), worker=worker, pool=pool)
 
     def _begin(self) -> int:

@@ -26,7 +26,7 @@ from harness.load.recorder import Recorder
 from harness.load.schedule import schedule
 from harness.load.senders import make_sender
 from harness.load.streams import worker_stream
-from harness.load.summary import write_summary
+from harness.load.summary import summary_path, write_summary
 from harness.load.work import work_of
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Generator:
 
     def start(self) -> None:
         """Prepare the load; returns at once. `prepared` then tells how many connections are up."""
+        summary_path(self.path).unlink(missing_ok=True)  # an older load's must not vouch for this one
         self._thread.start()
 
     def begin(self, start_ns: int) -> None:
