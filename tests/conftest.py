@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ALLOWED_SKIP = "needs a GPU"
 
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # else whoever imports Locust patches the whole test process
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
