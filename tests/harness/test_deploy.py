@@ -106,12 +106,12 @@ def test_no_container_may_do_more_than_it_must(deployment: Deployment, job: str)
         assert allowed["readOnlyRootFilesystem"] is True
         assert allowed["capabilities"] == {"drop": ["ALL"]}
         assert set(item["resources"]["requests"]) == set(item["resources"]["limits"]) == {"cpu", "memory"}
-        assert {mount["name"] for mount in item["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
+        assert {mount["name"] for mount in item["volumeMounts"]} <= {volume["name"] for volume in spec["volumes"]}
     main = spec["containers"][0]["resources"]
     assert main["requests"] == main["limits"] == {"cpu": deployment.cpu, "memory": deployment.memory}
 
 
-def test_only_workers_run_unpatched_and_see_the_secret() -> None:
+def test_only_workers_see_the_secret() -> None:
     parts = rendered(FULL)
     master, worker = ({item["name"]: item for item in container(parts[job])["env"]} for job in JOBS)
     assert worker["LOCUST_SKIP_MONKEY_PATCH"]["value"] == "1"
