@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.artifact import ArtifactError
+from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
 from harness.cli.planning import check, doctor
 from harness.cli.running import collect, judge, report, run
@@ -39,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, check, doctor, fleet):
+for command in (run, collect, judge, report, check, doctor, fleet, export, manifests):
     cli.add_command(command)
 
 
