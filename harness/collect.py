@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import grpc
-
+from harness.access import AccessError, access_of, require_grpc, require_http
 from harness.artifact import ArtifactError, load_artifact
 from harness.collectors import CollectError, Collector, Context, Progress, all_collectors
 from harness.fleet.client import FleetError
@@ -22,6 +21,7 @@ from harness.load.streams import LedgerError
 from harness.model import Evidence
 from harness.plan import PlanError
 from harness.requests import RequestsError, make_requests
+from harness.secret import SecretError
 from harness.store import Run, create_run
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from harness.profiles import Profile
 
 FLEET_START_S = 8.0
-ATTACH_LIMIT_S = 10.0
-_WORLD = (CollectError, FleetError, ArtifactError, RequestsError, LedgerError)
+_WORLD = (CollectError, FleetError, ArtifactError, AccessError, SecretError, RequestsError, LedgerError)
 
 
 def collect(
@@ -74,7 +73,7 @@ def subject_of(loaded: LoadedPlan) -> str:
     """The service version under test. Raises ArtifactError when a local one can't be read."""
     target = loaded.plan.target
     if target.provider == "attached":
-        return f"{target.model}@{target.version or 'unknown'} at {target.address}"
+        return f"{target.model or target.method}@{target.version or 'unknown'} at {target.address}"
     return load_artifact(loaded.resolve(target.registry), target.model, target.version).subject
 
 
@@ -104,7 +103,7 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     else:
         context.progress.step(f"Target: reaching {target.address}", 1)
         context.address = target.address
-        _require_reachable(target.address)
+        (require_http if target.protocol == "http" else require_grpc)(access_of(context.loaded, target.address))
     context.requests = context.run.work / "requests.pool"
     pool = make_requests(context.loaded, context.address)
     context.samples["requests"] = pool.origin
@@ -126,15 +125,6 @@ def fleet_spec(loaded: LoadedPlan, directory: Path) -> FleetSpec:
         directory=directory,
         route_timeout_s=loaded.plan.slo.timeout_s,
     )
-
-
-def _require_reachable(address: str) -> None:
-    with grpc.insecure_channel(address) as channel:
-        try:
-            grpc.channel_ready_future(channel).result(timeout=ATTACH_LIMIT_S)
-        except grpc.FutureTimeoutError as error:
-            message = f"nothing answers gRPC at {address} within {ATTACH_LIMIT_S:.0f} s; is it running there?"
-            raise CollectError(message) from error
 
 
 def _collect_all(context: Context, collectors: Iterable[Collector]) -> list[Evidence]:

@@ -7,29 +7,16 @@ that make no sense, in words that name the key. Key names are the TOML key names
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from harness.model import Stage
-
-_CLOSED: dict[str, Any] = {"extra": "forbid"}
-
-
-def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not condition:
-        raise ValueError(message)
-
-
-def _positive(**values: float | None) -> None:
-    for name, value in values.items():
-        _require(value is None or (math.isfinite(value) and value > 0), f"{name} must be above 0, not {value}")
-
-
-def _ratio(**values: float) -> None:
-    for name, value in values.items():
-        _require(0 < value < 1, f"{name} must lie between 0 and 1, not {value}")
+from harness.plan_rules import CLOSED as _CLOSED
+from harness.plan_rules import positive as _positive
+from harness.plan_rules import ratio as _ratio
+from harness.plan_rules import require as _require
+from harness.plan_target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,35 +36,6 @@ class Launch:
     __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
     stage: Stage
     gates: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The service under test. `local` starts zones of it on this machine; `attached` only reaches one."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
-    provider: Literal["local", "attached"]
-    model: str
-    version: str = ""
-    address: str = ""
-    registry: str = ""
-    candidate: str = ""
-    requests: str = ""
-    zones: tuple[str, ...] = ("zone-a", "zone-b", "zone-c")
-    processes_per_zone: int = 1
-
-    def __post_init__(self) -> None:
-        if self.provider == "attached":
-            _require(":" in self.address, 'address must be "host:port" when provider is "attached"')
-            return
-        _require(bool(self.registry), 'registry must name the model registry folder when provider is "local"')
-        _require(bool(self.version), 'version must name the version to launch when provider is "local"')
-        _require(not self.address, 'address is only for provider "attached"; the local provider chooses its own')
-        _require(len(self.zones) >= 2, "zones needs at least two names: with one, its failure is an outage")  # noqa: PLR2004
-        _require(len(set(self.zones)) == len(self.zones), "zones must not repeat a name")
-        _require("candidate" not in self.zones, 'zones must not use the name "candidate"; it is the next version\'s')
-        _require(self.candidate != self.version, "candidate must be another version than the one to launch")
-        _require(1 <= self.processes_per_zone <= 8, "processes_per_zone must be 1 to 8")  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

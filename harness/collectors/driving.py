@@ -11,10 +11,11 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.access import access_of
 from harness.collectors import CollectError, Context
 from harness.fleet.tether import tethered
 from harness.load.process import SCENARIOS, WORKERS_LIMIT_S, Scenario, ScenarioError, start_scenario
-from harness.load.spec import LoadSpec, Phase
+from harness.load.spec import MODEL_INFER, LoadSpec, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +26,15 @@ POLL_S = 0.05
 
 def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> LoadSpec:
     """The load of one scenario against the run's target; its seed follows from the service's name and the scenario."""
+    target, access = context.plan.target, access_of(context.loaded, context.address)
     return LoadSpec(
         scenario=scenario,
         scenario_index=len(context.loads),
         target=context.address,
+        protocol="http" if target.protocol == "http" else "grpc",
+        method=target.method or MODEL_INFER,
+        metadata=access.metadata,
+        tls=access.tls,
         requests=str(context.requests),
         phases=phases,
         seed=zlib.crc32(f"{context.plan.service.name}/{scenario}".encode()),

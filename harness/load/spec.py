@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.plan_target import Tls
+
 MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 SEQUENCE_BITS = 40
 """The low bits of a request id that count the requests of one scenario."""
@@ -40,20 +42,6 @@ class Phase:
     def expected(self) -> float:
         """The number of arrivals expected: the area under the rate."""
         return (self.rate_rps + self.last_rate_rps) / 2 * self.duration_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """How a connection is encrypted, by paths of PEM files. Without `ca`, the system's; with a key, mutual TLS."""
-
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-    server_name: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("certificate and key belong together: give both or neither")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""The requests that every scenario draws from: real rows where the Plan or the model's golden set has them.
+"""Makes requests of the Open Inference Protocol of arrays: one row of every input is one request.
 
-Rule: real inputs before made-up ones; inputs made up from the model's metadata are zeros, and the evidence says so.
+Rule: what the model's metadata do not say is not guessed; made-up inputs are zeros.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import numpy as np
 
-from harness.artifact import load_artifact
+from harness.access import grpc_calls
+from harness.requests.pool import RequestsError
 from reference_service.protocol import open_inference_pb2 as oip
 from reference_service.protocol import open_inference_pb2_grpc as oip_grpc
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.plan import LoadedPlan
-    from harness.plan_types import Target
+    from harness.access import Access
+    from harness.plan_target import Target
 
 METADATA_TIMEOUT_S = 5.0
 DTYPES = {
@@ -40,29 +40,9 @@ DTYPES = {
 """numpy's names of the protocol's fixed-size datatypes, little-endian as on the wire."""
 
 
-class RequestsError(Exception):
-    """No requests can be made for this target; the text says what to give."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestPool:
-    """Serialised ModelInferRequests and where their inputs come from."""
-
-    messages: tuple[bytes, ...]
-    origin: str
-
-
-def make_requests(loaded: LoadedPlan, address: str) -> RequestPool:
-    """The pool for the Plan's target. Raises RequestsError, or ArtifactError where the golden set can't be read."""
-    target = loaded.plan.target
-    if target.requests:
-        path = loaded.resolve(target.requests)
-        return RequestPool(_from_arrays(target, _read_arrays(path)), f"rows of {path.name}")
-    if target.registry:
-        artifact = load_artifact(loaded.resolve(target.registry), target.model, target.version)
-        inputs = {str(artifact.manifest["inputs"][0]["name"]): artifact.inputs}
-        return RequestPool(_from_arrays(target, inputs), f"{len(artifact.inputs):,} golden rows of {target.model}")
-    return RequestPool((_zeros(target, address),), "zeros made up from the model's metadata, not real inputs")
+def file_requests(target: Target, path: Path) -> tuple[bytes, ...]:
+    """One request per row of the .npz at `path`. Raises RequestsError."""
+    return array_requests(target, _read_arrays(path))
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -73,8 +53,8 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise RequestsError(f"{path}: requests must be an .npz of arrays named like the inputs ({error})") from error
 
 
-def _from_arrays(target: Target, inputs: Mapping[str, np.ndarray]) -> tuple[bytes, ...]:
-    """One request per row: row i of every array, as a batch of one."""
+def array_requests(target: Target, inputs: Mapping[str, np.ndarray]) -> tuple[bytes, ...]:
+    """One request per row: row i of every array, as a batch of one. Raises RequestsError."""
     rows = {len(values) for values in inputs.values()}
     if len(rows) != 1 or not min(rows):
         raise RequestsError(f"requests need the same number of rows for every input, at least one; found {rows or 0}")
@@ -94,21 +74,30 @@ def _message(target: Target, inputs: Mapping[str, np.ndarray]) -> bytes:
     return request.SerializeToString()
 
 
-def _zeros(target: Target, address: str) -> bytes:
-    """One request of zeros in the shapes that the model's metadata names; open dimensions become 1."""
-    with grpc.insecure_channel(address) as channel:
-        stub = oip_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated code
-        asked = oip.ModelMetadataRequest(name=target.model, version=target.version)
-        try:
-            metadata = stub.ModelMetadata(asked, timeout=METADATA_TIMEOUT_S)
-        except grpc.RpcError as error:
-            message = f"{address} gave no metadata of model {target.model!r} ({error.code().name}: {error.details()})"
-            raise RequestsError(f"{message}; check target.model, or name a file in target.requests") from error
+def zero_request(target: Target, access: Access) -> bytes:
+    """One request of zeros in the shapes that the model's metadata name; open dimensions become 1.
+
+    Raises RequestsError, AccessError, SecretError.
+    """
+    metadata = model_metadata(access, target.model, target.version)
     unsupported = [item.name for item in metadata.inputs if item.datatype not in DTYPES]
     if unsupported or not metadata.inputs:
         raise RequestsError(f"inputs {unsupported} can't be made up; name a file of rows in target.requests")
     inputs = {item.name: np.zeros([max(1, d) for d in item.shape], DTYPES[item.datatype]) for item in metadata.inputs}
     return _message(target, inputs)
+
+
+def model_metadata(access: Access, model: str, version: str = "") -> oip.ModelMetadataResponse:
+    """What the service says of a model. Raises RequestsError, AccessError, SecretError."""
+    with grpc_calls(access) as calls:
+        stub = oip_grpc.GRPCInferenceServiceStub(calls.channel)  # type: ignore[no-untyped-call]  # generated code
+        asked = oip.ModelMetadataRequest(name=model, version=version)
+        try:
+            answer = stub.ModelMetadata(asked, timeout=METADATA_TIMEOUT_S, metadata=calls.metadata)
+            return cast("oip.ModelMetadataResponse", answer)
+        except grpc.RpcError as error:
+            message = f"{access.address} gave no metadata of model {model!r} ({calls.describe(error)})"
+            raise RequestsError(f"{message}; check target.model, or name a file in target.requests") from error
 
 
 def _asked_version(target: Target) -> str:
