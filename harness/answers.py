@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.doctor import Finding
+    from harness.init import Written
     from harness.model import Verdict
 
 
@@ -41,3 +42,18 @@ def fleet_text(status: dict[str, Any]) -> str:
         f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
     ]
     return "\n".join(lines)
+
+
+def init_facts(written: Written) -> dict[str, Any]:
+    """What `init` found and wrote, as a program wants it."""
+    requests = None if written.requests is None else str(written.requests)
+    return {"plan": str(written.plan), "requests": requests, "name": written.found.name, "target": written.found.keys}
+
+
+def init_text(written: Written) -> str:
+    """What `init` found and wrote, and what to do next."""
+    how = ", ".join(written.found.keys.values())
+    lines = [f"found: {written.found.name} ({how})", f"wrote: {written.plan}, a first Plan; choose its SLOs and rates"]
+    if written.requests is not None:
+        lines.append(f"wrote: {written.requests}, one made-up example; put real requests there, one a line")
+    return "\n".join([*lines, "", "next:", f"  gonogo check {written.plan}", f"  gonogo run {written.plan}"])

@@ -54,6 +54,13 @@ def secret_reference(value: str) -> Reference | None:
     return None
 
 
+def protocol_of(method: str) -> Literal["grpc", "http"] | None:
+    """Whose method that is, by its form: "/package.Service/Method" or "POST /path"; None for any other."""
+    if _GRPC_METHOD.fullmatch(method):
+        return "grpc"
+    return "http" if _HTTP_METHOD.fullmatch(method) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How the connection is encrypted, by PEM files. Without `ca` the system's authorities are trusted.
@@ -128,7 +135,7 @@ def _check_attached(target: Target) -> None:
     )
     {"oip": _check_oip, "grpc": _check_grpc, "http": _check_http}[target.protocol](target)
     for name, value in target.metadata.items():
-        _check_metadata("http" if target.protocol == "http" else "grpc", name, value)
+        check_metadata("http" if target.protocol == "http" else "grpc", name, value)
 
 
 def _check_oip(target: Target) -> None:
@@ -139,7 +146,7 @@ def _check_oip(target: Target) -> None:
 def _check_grpc(target: Target) -> None:
     _refuse(target, ONLY_OIP, 'protocol "oip"')
     require(
-        bool(_GRPC_METHOD.fullmatch(target.method)),
+        protocol_of(target.method) == "grpc",
         f'method must be "/package.Service/Method" when protocol is "grpc", not {target.method!r}',
     )
     _check_rows(target)
@@ -148,7 +155,7 @@ def _check_grpc(target: Target) -> None:
 def _check_http(target: Target) -> None:
     _refuse(target, (*ONLY_OIP, "descriptors"), "gRPC")
     require(
-        bool(_HTTP_METHOD.fullmatch(target.method)),
+        protocol_of(target.method) == "http",
         f'method must be a verb and a path ("POST /predict") when protocol is "http", not {target.method!r}',
     )
     if target.method.startswith(_BODILESS):
@@ -171,7 +178,8 @@ def _check_rows(target: Target) -> None:
     )
 
 
-def _check_metadata(protocol: str, name: str, value: str) -> None:
+def check_metadata(protocol: Literal["grpc", "http"], name: str, value: str) -> None:
+    """One entry of metadata must be one that can be sent. Raises ValueError."""
     key = f"metadata.{name}"
     allowed = r"[a-z0-9_.-]+" if protocol == "grpc" else r"[A-Za-z0-9_.-]+"
     require(bool(re.fullmatch(allowed, name)), f"{key}: a name may hold {allowed.strip('[]+')} only")

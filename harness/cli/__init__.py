@@ -17,7 +17,7 @@ import click
 from harness.artifact import ArtifactError
 from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
-from harness.cli.planning import check, doctor
+from harness.cli.planning import check, doctor, init
 from harness.cli.running import collect, judge, report, run
 from harness.cli.terminal import complain
 from harness.fleet.client import FleetError
@@ -40,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, check, doctor, fleet, export, manifests):
+for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests):
     cli.add_command(command)
 
 

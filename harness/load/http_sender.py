@@ -119,9 +119,6 @@ class HttpSender:
         self._open.add(index)
         self._start(self._run(index, message, request_id, self._loop.time() + self._timeout_s))
 
-    def flush(self) -> None:
-        """Nothing waits for it: each request writes for itself."""
-
     def abandon(self) -> None:
         """Forget every open request."""
         self._open.clear()
