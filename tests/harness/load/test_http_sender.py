@@ -49,7 +49,6 @@ class Ends:
         self.sending = True
         for index in range(start, start + count):
             sender.send(index, index % len(POOL), f"{index:016x}")
-        sender.flush()
         self.sending = False
 
     async def wait(self, count: int) -> None:
