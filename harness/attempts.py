@@ -118,7 +118,7 @@ def host_readings(edge: Evidence, cluster: str, zones: Sequence[str]) -> Reading
 
 
 def spared_ns(case: Case) -> Spans:
-    """Faults until they settled, and the ramp's steps beyond the promise until what they sent is over."""
+    """Faults until they settled, and steps of a search for capacity beyond the promise until what they sent is over."""
     scenarios, beyond = case.evidence["ledger"].facts["scenarios"], beyond_promise(case)
     starts = [float(phase["start_ns"]) for facts in scenarios.values() for phase in facts["phases"]]
     spared = fault_windows(events(case.evidence["timeline"]))

@@ -22,8 +22,8 @@ class Profile:
     spike_before_s: float
     spike_peak_s: float
     spike_after_s: float
-    ramp_steps: int
-    ramp_step_s: float
+    staircase_steps: int
+    staircase_step_s: float
     fault_before_s: float
     fault_hold_s: float
     fault_after_s: float
@@ -42,8 +42,8 @@ PROFILES = {
         spike_before_s=3,
         spike_peak_s=10,
         spike_after_s=5,
-        ramp_steps=5,
-        ramp_step_s=4,
+        staircase_steps=5,
+        staircase_step_s=4,
         fault_before_s=2,
         fault_hold_s=5,
         fault_after_s=7,
@@ -60,8 +60,8 @@ PROFILES = {
         spike_before_s=10,
         spike_peak_s=20,
         spike_after_s=15,
-        ramp_steps=9,
-        ramp_step_s=10,
+        staircase_steps=9,
+        staircase_step_s=10,
         fault_before_s=5,
         fault_hold_s=20,
         fault_after_s=15,

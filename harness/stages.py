@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.plan_types import Plan
 
-_LOAD = ("load_generator", "sustained_latency", "availability", "spike_latency", "ramp_capacity")
+_LOAD = ("load_generator", "sustained_latency", "availability", "spike_latency", "capacity")
 _INTERNAL = (
     "baseline_latency",
     "model_quality",

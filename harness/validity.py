@@ -38,6 +38,8 @@ LATENCY_BUDGET = 0.01
 """The error budget of a p99 limit: one request in a hundred may be over it."""
 
 BLAME = "the generator, not the service"
+STAIRCASE = "staircase"
+SEARCH = "search-"
 
 
 def failure_budget(plan: Plan) -> float:
@@ -52,15 +54,25 @@ def lag_limit_ms(plan: Plan, scenario: str) -> float:
 
 
 def promised_rps(plan: Plan) -> float:
-    """The greatest rate the service must carry; a ramp goes on beyond it, in search of the breaking point."""
+    """The greatest rate the service must carry; the search for its capacity goes on beyond it."""
     return max(plan.traffic.spike_rps, plan.traffic.six_months_rps)
 
 
+def seeks_capacity(scenario: str) -> bool:
+    """Whether a search chooses the rates of this scenario, not the Plan: the staircase, and each step of the search."""
+    return scenario == STAIRCASE or scenario.startswith(SEARCH)
+
+
 def beyond_promise(case: Case) -> set[tuple[str, str]]:
-    """The ramp's phases above what is promised: they show capacity, and count neither as availability nor as pacing."""
-    scenarios = case.evidence["ledger"].facts["scenarios"]
-    steps = scenarios["ramp"]["phases"] if "ramp" in scenarios else ()
-    return {("ramp", str(step["name"])) for step in steps if step["rate_rps"] > promised_rps(case.plan)}
+    """Phases above what is promised, driven to find the capacity: they count neither as availability nor as pacing."""
+    scenarios, promised = case.evidence["ledger"].facts["scenarios"], promised_rps(case.plan)
+    return {
+        (name, str(phase["name"]))
+        for name in scenarios
+        if seeks_capacity(name)
+        for phase in scenarios[name]["phases"]
+        if phase["rate_rps"] > promised
+    }
 
 
 def objections(
@@ -68,22 +80,26 @@ def objections(
 ) -> tuple[str, ...]:
     """Why the generator's work in `scenario` (or only in `phases` of it) can't carry a claim; empty when it can.
 
-    `ledger` are its rows; `budget` is the share of bad requests that the claim allows. Needs the evidence "ledger" and
-    "machine".
+    `ledger` are its rows; `budget` is the share of bad requests that the claim allows. Of a search's step, `phases` may
+    be empty, because all of them are beyond the promise: then only what holds for the whole of it is asked. Needs the
+    evidence "ledger" and "machine".
     """
     rows = ledger.of(scenario)
     facts = scenario_facts(case.evidence["ledger"], scenario)
     whole = (*_completeness(facts, rows, scenario), *_rates(case.plan, scenario, facts["phases"]))
     judged = rows if phases is None else rows.where(rows.place(scenario, phases))
     if not len(judged):
-        return (*whole, f"{scenario} has no requests to judge")
-    pacing = _pacing(case.plan, scenario, judged, budget)
-    return (*whole, *pacing, *_foreign_work(case.plan, case.evidence["machine"], judged))
+        none_promised = seeks_capacity(scenario) and len(rows) and not phases
+        return whole if whole or none_promised else (f"{scenario} has no requests to judge",)
+    paced = pacing(case.plan, scenario, judged, budget)
+    return (*whole, *paced, *_foreign_work(case.plan, case.evidence["machine"], judged))
 
 
 def _completeness(facts: Mapping[str, Any], rows: Requests, scenario: str) -> list[str]:
     found = []
     if facts["finished"] is not True:
+        if facts.get("refused"):
+            return [str(facts["refused"])]
         found.append("the load did not run to its end")
     if facts["workers_lost"] != 0:
         found.append(f"{facts['workers_lost']} load workers were lost")
@@ -109,11 +125,11 @@ def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests, scenari
 
 
 def _rates(plan: Plan, scenario: str, phases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The rates driven against the Plan's; a ramp's are compared with the needs instead. Each phase holds one rate."""
+    """The rates driven against the Plan's; a search's are compared with the needs instead. Each phase holds one rate."""
     found = []
     for phase in phases:
         name, rate, end = f"{scenario}/{phase['name']}", phase["rate_rps"], phase["end_rate_rps"]
-        wanted = rate if scenario == "ramp" else _wanted_rps(plan, name)
+        wanted = rate if seeks_capacity(scenario) else _wanted_rps(plan, name)
         if end is not None:
             found.append(f"{name} was driven at {rate:g} to {end:g} req/s; a phase holds one rate")
         elif not math.isclose(rate, wanted):
@@ -141,7 +157,8 @@ def other_versions(plan: Plan, rows: Requests) -> str:
     return f"version {', '.join(name or 'unnamed' for name in others)} answered, version {target.version} is to launch"
 
 
-def _pacing(plan: Plan, scenario: str, rows: Requests, budget: float) -> list[str]:
+def pacing(plan: Plan, scenario: str, rows: Requests, budget: float = LATENCY_BUDGET) -> list[str]:
+    """What was sent late, or not at all, in the phases of `scenario` that `rows` are of."""
     found = []
     for _, name in rows.phases():
         phase = rows.of(scenario, name)

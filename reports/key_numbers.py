@@ -43,7 +43,7 @@ ASKED = (
     Asked("Response time under launch load, p99", "sustained_latency", ("response_p99",)),
     Asked("Response time in a traffic spike, p99", "spike_latency", ("response_p99",)),
     Asked("Availability", "availability", ("failed",), complement=True),
-    Asked("Traffic carried within the objectives, at least", "ramp_capacity", ("in_six_months",)),
+    Asked("Capacity within the objectives, at least", "capacity", ("in_six_months",)),
     Asked("Requests lost when a zone fails", "zone_failure", ("lost",)),
     Asked("Recovery after a zone fails", "zone_failure", ("ttr",)),
     Asked("Switching versions under load, the slower way", "rollback", ("promotion", "rollback")),

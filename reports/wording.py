@@ -19,7 +19,7 @@ _SCENARIOS = {
     "sustained": "sustained load",
     "shadow": "shadow",
     "spike": "spike",
-    "ramp": "ramp",
+    "staircase": "staircase",
     "zone_crash": "zone crash",
     "rollback": "rollback",
 }

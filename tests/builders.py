@@ -31,7 +31,8 @@ SCENARIOS: dict[str, tuple[tuple[str, float, float], ...]] = {
     "sustained": (("warmup", 100, 2), ("hold", 100, 25)),
     "shadow": (("hold", 100, 12),),
     "spike": (("before", 100, 3), ("peak", 300, 10), ("after", 100, 3)),
-    "ramp": (("step-0100", 100, 5), ("step-0200", 200, 5), ("step-0300", 300, 5), ("step-0400", 400, 5)),
+    "staircase": (("step-0100", 100, 5), ("step-0200", 200, 5), ("step-0300", 300, 5), ("step-0400", 400, 5)),
+    "search-1": (("hold", 600, 3),),
     "zone_crash": (("load", 100, 18),),
     "rollback": (("load", 100, 10),),
 }

@@ -1,4 +1,4 @@
-"""Drives the Locust scenarios of a run: sustained, spike and ramp, at the rates of the Plan's traffic.
+"""Drives the Locust scenarios of a run: sustained, spike and staircase, at the rates of the Plan's traffic.
 
 Rule: each scenario is one Locust process with its own schedule, seeded from its name and the Plan; a scenario that
 breaks leaves the others to run, and its rows are accounted for in the ledger as never sent.
@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, start
 from harness.load.phases import spike, staircase, sustained
+from harness.validity import STAIRCASE
 
 if TYPE_CHECKING:
     from harness.load.spec import Phase
     from harness.model import Evidence
-
-
-FILES = {"ramp": "staircase.py"}
-"""The Locust file of a scenario that is not called like it: this one climbs in steps, so that each can be judged."""
 
 
 def collect(context: Context) -> tuple[Evidence, ...]:
@@ -28,20 +25,20 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         rates = f"{min(phase.rate_rps for phase in phases):.0f}-{max(phase.rate_rps for phase in phases):.0f}"
         context.progress.step(f"Load: {scenario}, {rates} requests a second", spec.duration_s + 2)
         try:
-            finish(start(context, spec, FILES.get(scenario, f"{scenario}.py")))
+            finish(start(context, spec, f"{scenario}.py"))
         except CollectError as error:
             context.load_errors[scenario] = str(error)
     return ()
 
 
 def _scenarios(context: Context) -> dict[str, tuple[Phase, ...]]:
-    """Phases by scenario; the ramp goes from the rate at launch to the rate in a year."""
+    """Phases by scenario; the staircase goes from the rate at launch to the rate in a year."""
     traffic, profile = context.plan.traffic, context.profile
     launch, spike_s = traffic.launch_rps, (profile.spike_before_s, profile.spike_peak_s, profile.spike_after_s)
     return {
         "sustained": sustained(launch, profile.sustained_s, profile.warmup_s),
         "spike": spike(launch, traffic.spike_rps, *spike_s),
-        "ramp": staircase(launch, traffic.one_year_rps, profile.ramp_steps, profile.ramp_step_s),
+        STAIRCASE: staircase(launch, traffic.one_year_rps, profile.staircase_steps, profile.staircase_step_s),
     }
 
 

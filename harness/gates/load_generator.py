@@ -9,7 +9,7 @@ from harness.validity import BLAME, LATENCY_BUDGET, beyond_promise, failure_budg
 
 
 def judge(case: Case) -> tuple[Check, ...]:
-    """One check a scenario: complete, punctual, at the Plan's rates; the ramp beyond the promise is its own matter."""
+    """One check a scenario: complete, punctual, at the Plan's rates; what is beyond the promise is capacity's matter."""
     rows = requests(case.evidence["ledger"])
     return tuple(_scenario(case, rows, name) for name in sorted(case.evidence["ledger"].facts["scenarios"]))
 

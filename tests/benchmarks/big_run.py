@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.load.phases import ramp, spike, sustained
+from harness.load.phases import spike, staircase, sustained
 from harness.load.schedule import phase_starts_ns, schedule
 from harness.load.spec import LoadSpec
 from harness.model import Evidence, Status
@@ -79,12 +79,12 @@ def _evidence(name: str, facts: dict[str, Any], **tables: pd.DataFrame) -> Evide
 
 
 def _scenarios(rows: int) -> dict[str, tuple[Phase, ...]]:
-    """Six tenths of the requests in sustained, two in spike, two in the ramp, at the Plan's rates."""
+    """Six tenths of the requests in sustained, two in spike, two in the staircase, at the Plan's rates."""
     second = rows / RPS
     return {
         "sustained": sustained(RPS, 0.55 * second, 0.05 * second),
         "spike": spike(RPS, 2 * RPS, 0.04 * second, 0.06 * second, 0.04 * second),
-        "ramp": ramp(RPS, 2 * RPS, 5, 0.2 * second / 5 / 1.5),
+        "staircase": staircase(RPS, 2 * RPS, 5, 0.2 * second / 5 / 1.5),
     }
 
 

@@ -120,7 +120,7 @@ def test_a_required_gate_that_does_not_exist_is_unknown() -> None:
 
 def test_a_waiver_in_date_lets_go_and_still_shows_the_failure() -> None:
     world = healthy().with_slo(**SLOW)
-    waivers = tuple(a_waiver(gate) for gate in ("sustained_latency", "ramp_capacity", "zone_failure"))
+    waivers = tuple(a_waiver(gate) for gate in ("sustained_latency", "capacity", "zone_failure"))
     verdict = world.with_plan(waivers=waivers).judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.GO, 0)
     assert verdict.headline.startswith("GO with 3 waivers for stage internal")

@@ -67,7 +67,7 @@ def test_response_time_is_done_minus_intended_and_endless_without_a_good_answer(
 
 def test_blocks_are_seconds_or_twentieths_of_a_short_phase() -> None:
     rows = requests(healthy().evidence["ledger"])
-    for scenario, phase, count in (("sustained", "hold", 25), ("spike", "peak", 20), ("ramp", "step-0100", 20)):
+    for scenario, phase, count in (("sustained", "hold", 25), ("spike", "peak", 20), ("staircase", "step-0100", 20)):
         part = rows.of(scenario, phase)
         over, sizes = block_counts(part, np.ones(len(part), dtype=bool), part.speak_of_the_service())
         assert len(sizes) == count

@@ -19,7 +19,7 @@ INTERNAL = {
     "availability",
     "first_attempts",
     "spike_latency",
-    "ramp_capacity",
+    "capacity",
     "zone_failure",
     "rollback",
     "shadow_agreement",

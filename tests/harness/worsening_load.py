@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.validity import FOREIGN_CORES_MAX
+from harness.validity import FOREIGN_CORES_MAX, seeks_capacity
 from tests.builders import SCENARIOS, SECOND_NS, SWITCH_S, World, ns
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def wrong_version(world: World, pick: Random) -> World:
 def driven_slower(world: World, pick: Random) -> World:
     """A scenario at half its rate, on record as such: every other good request was never scheduled."""
     scenarios = world.evidence["ledger"].facts["scenarios"]
-    name = pick.choice([name for name in SCENARIOS if name != "ramp"])
+    name = pick.choice([name for name in SCENARIOS if not seeks_capacity(name)])
     phases = [{**phase, "rate_rps": phase["rate_rps"] / 2} for phase in scenarios[name]["phases"]]
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def test_a_healthy_attached_service_is_judged_but_not_launched(
         "sustained_latency",
         "availability",
         "spike_latency",
-        "ramp_capacity",
+        "capacity",
     }
     assert {item["gate"] for item in verdict["not_judged"]} >= {"zone_failure", "rollback", "shadow_agreement"}
     assert verdict["decision"] == "GO", {item["gate"]: item["reason"] for item in verdict["results"]}

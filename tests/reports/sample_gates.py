@@ -73,7 +73,7 @@ def results() -> tuple[Result, ...]:
 
 def _load() -> tuple[Result, ...]:
     failed = share("failed", "0 of 17,012 requests failed; 0.05 % allowed", 0.0, 0.0005, (0.0, 0.000176), n=17_012)
-    lags = lag("ramp", 1.21, 2.5, 12_004), lag("sustained", 0.42, 2.5, 7_802), lag("spike", 0.77, 10.0, 7_604)
+    lags = lag("staircase", 1.21, 2.5, 12_004), lag("sustained", 0.42, 2.5, 7_802), lag("spike", 0.77, 10.0, 7_604)
     capacities = capacity("at_launch", 200.0), capacity("in_six_months", 400.0)
     return (
         result("load_generator", "Testing", "The load was what it claims to be", *lags),
@@ -82,7 +82,7 @@ def _load() -> tuple[Result, ...]:
         result(
             "spike_latency", "Testing", "A launch-day spike is served in time", p99("response_p99", 31.2, 200.0, 6_012)
         ),
-        result("ramp_capacity", "Testing", "Capacity for the next six months is there", *capacities),
+        result("capacity", "Testing", "Capacity for the next six months is there", *capacities),
     )
 
 

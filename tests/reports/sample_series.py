@@ -17,7 +17,7 @@ _PHASES = (
     ("spike", "peak", 62.0, 72.0, 600.0),
     ("spike", "after", 72.0, 77.0, 200.0),
     *(
-        ("ramp", f"step-{rate:04d}", 80.0 + 4 * step, 84.0 + 4 * step, float(rate))
+        ("staircase", f"step-{rate:04d}", 80.0 + 4 * step, 84.0 + 4 * step, float(rate))
         for step, rate in enumerate(range(200, 1001, 200))
     ),
     ("zone_crash", "load", 105.0, 119.0, 200.0),
@@ -68,7 +68,7 @@ def series(slow: float = 1.0, *, failing: bool = False) -> dict[str, Any]:
                 ("sustained", 3.0),
                 ("shadow", 3.4),
                 ("spike", 5.2),
-                ("ramp", 6.0),
+                ("staircase", 6.0),
                 ("zone_crash", 3.6),
                 ("rollback", 3.2),
             )

@@ -12,7 +12,7 @@ def test_response_time_counts_the_misses_and_names_the_worst() -> None:
     assert calm.startswith(
         "The p99 of answered requests stayed at or under its objective in every half second measured."
     )
-    assert "during ramp" in calm
+    assert "during staircase" in calm
     assert slow.startswith(
         "The p99 of answered requests was above its objective in 20 of 114 measurements, one for each half second."
     )

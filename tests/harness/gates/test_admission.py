@@ -17,7 +17,7 @@ JUDGED = {
     "sustained": ("sustained_latency", "availability"),
     "spike": ("spike_latency", "availability"),
     "shadow": ("availability",),
-    "ramp": ("ramp_capacity", "availability"),
+    "staircase": ("capacity", "availability"),
     "zone_crash": ("zone_failure", "availability"),
 }
 

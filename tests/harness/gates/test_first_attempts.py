@@ -89,14 +89,14 @@ def test_an_error_and_its_retry_are_one_failed_attempt() -> None:
 
 
 def test_errors_beyond_the_promise_are_not_judged_and_those_below_are() -> None:
-    step_ns = {phase["name"]: phase["start_ns"] for phase in _ramp_phases()}
+    step_ns = {phase["name"]: phase["start_ns"] for phase in _staircase_phases()}
     below = bumped("hosts", "rq_error", step_ns["step-0300"] + SECOND_NS, 200)
     assert below.result("first_attempts").outcome is not PASS
     assert bumped("hosts", "rq_error", step_ns["step-0400"] + SECOND_NS, 200).result("first_attempts").outcome is PASS
 
 
-def _ramp_phases() -> Any:
-    return healthy().evidence["ledger"].facts["scenarios"]["ramp"]["phases"]
+def _staircase_phases() -> Any:
+    return healthy().evidence["ledger"].facts["scenarios"]["staircase"]["phases"]
 
 
 def test_growth_that_is_read_late_is_not_hidden_by_the_fault() -> None:
@@ -112,7 +112,8 @@ def _within(table: pd.DataFrame, start: float, end: float) -> Any:
 
 @pytest.mark.parametrize("table", ["hosts", "counters"])
 @pytest.mark.parametrize(
-    ("start", "end"), [(("sustained", -11), ("sustained", 0.1)), (("spike", 2), ("spike", 3.2)), (("ramp", 1), None)]
+    ("start", "end"),
+    [(("sustained", -11), ("sustained", 0.1)), (("spike", 2), ("spike", 3.2)), (("staircase", 1), None)],
 )
 def test_load_that_the_edge_was_not_read_for_proves_nothing(table: str, start: Any, end: Any) -> None:
     end_ns = ns(*end) if end else float("inf")

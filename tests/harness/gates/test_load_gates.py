@@ -112,13 +112,13 @@ def test_answers_after_the_timeout_are_no_answers() -> None:
     assert world.result("availability").outcome is FAIL
 
 
-def test_availability_leaves_out_fault_windows_and_the_ramp_beyond_the_promise() -> None:
+def test_availability_leaves_out_fault_windows_and_steps_beyond_the_promise() -> None:
     start, end = FAULT_S[0], FAULT_S[1] + 5
     assert healthy().with_rows(between(start, end, "zone_crash"), status=14).result("availability").outcome is PASS
     after = healthy().with_rows(between(end + 0.1, end + 3, "zone_crash"), status=14)
     assert after.result("availability").outcome is not PASS
-    assert failing(2, "ramp", "step-0400").result("availability").outcome is PASS
-    assert failing(9, "ramp", "step-0300").result("availability").outcome is FAIL
+    assert failing(2, "staircase", "step-0400").result("availability").outcome is PASS
+    assert failing(9, "staircase", "step-0300").result("availability").outcome is FAIL
 
 
 def test_availability_needs_the_fault_on_the_timeline() -> None:
@@ -127,35 +127,35 @@ def test_availability_needs_the_fault_on_the_timeline() -> None:
 
 
 def test_capacity_is_the_highest_step_that_holds_with_all_below() -> None:
-    checks = slow("ramp", "step-0300", 10).checks(GATES["ramp_capacity"])
+    checks = slow("staircase", "step-0300", 10).checks(GATES["capacity"])
     assert {check.outcome for check in checks.values()} == {PASS}
     assert checks["in_six_months"].observed == 200
     assert "400 req/s in a year is not shown" in checks["in_six_months"].reason
 
 
 def test_a_step_below_the_need_that_fails_is_missing_capacity() -> None:
-    checks = slow("ramp", "step-0200", 10).checks(GATES["ramp_capacity"])
+    checks = slow("staircase", "step-0200", 10).checks(GATES["capacity"])
     assert checks["at_launch"].outcome is PASS
     assert (checks["in_six_months"].outcome, checks["in_six_months"].observed) == (FAIL, 100)
-    assert slow("ramp", "step-0100", 10).result("ramp_capacity").outcome is FAIL
+    assert slow("staircase", "step-0100", 10).result("capacity").outcome is FAIL
 
 
 def test_a_generator_that_can_not_keep_up_below_the_need_is_unknown() -> None:
     def lagging(phase: str) -> World:
         return healthy().with_rows(
-            lambda rows: every(rows, 2, "ramp", phase),
+            lambda rows: every(rows, 2, "staircase", phase),
             sent_ns=lambda rows: rows["intended_ns"] + 9e6,
             done_ns=lambda rows: rows["intended_ns"] + 12e6,
         )
 
-    assert "the generator, not the service" in lagging("step-0200").result("ramp_capacity").reason
-    assert lagging("step-0200").result("ramp_capacity").outcome is UNKNOWN
-    assert lagging("step-0300").result("ramp_capacity").outcome is PASS
+    assert "the generator, not the service" in lagging("step-0200").result("capacity").reason
+    assert lagging("step-0200").result("capacity").outcome is UNKNOWN
+    assert lagging("step-0300").result("capacity").outcome is PASS
     assert lagging("step-0400").result("load_generator").outcome is PASS  # beyond what is promised
     assert lagging("step-0300").result("load_generator").outcome is UNKNOWN
 
 
 def test_a_need_that_was_never_tried_is_unknown() -> None:
     world = healthy().with_plan(traffic=replace(healthy().plan.traffic, six_months_rps=900, one_year_rps=1000))
-    assert world.result("ramp_capacity").outcome is UNKNOWN
-    assert "no higher rate was tried" in world.result("ramp_capacity").reason
+    assert world.result("capacity").outcome is UNKNOWN
+    assert "no higher rate was tried" in world.result("capacity").reason
