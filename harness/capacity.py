@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GROWTH = 1.5
 """By how much a search goes up while everything holds: three steps more than treble the rate."""
 WIDTH_MAX = 0.1
-"""A search ends when what held and what did not are a tenth apart: closer is within the day-to-day noise of a machine."""
+"""A search ends when what held and what did not are a tenth apart: one machine differs by more from day to day."""
 WHOLE_RPS_MIN = 10.0
 """From here on a search asks for whole rates, which people can read."""
 
@@ -131,9 +131,11 @@ def knee(steps: Iterable[Step]) -> float | None:
 def next_rate(found: Capacity, ceiling_rps: float) -> float | None:
     """The rate at which a search goes on, at most `ceiling_rps`; None when it is at its end.
 
-    Up by GROWTH while everything holds, then halfway between what held and what did not, until they are WIDTH_MAX apart.
+    Up by GROWTH while everything holds, then halfway between what held and what did not, until WIDTH_MAX apart.
     """
     low, high = found.held_rps, found.stopped_rps
+    if not low and found.stop is not Stop.SERVICE:
+        return None  # what kept the lowest rate from showing anything would keep a lower one from it too
     if high is None:
         rate = min(low * GROWTH, ceiling_rps)
         ended = rate <= low * (1 + WIDTH_MAX)
@@ -177,18 +179,20 @@ def step(plan: Plan, rate_rps: float, rows: Requests, objections_to: tuple[str, 
 def measured(case: Case) -> Capacity:
     """The capacity that the ledger shows: the staircase's steps and those of the search after it.
 
-    Needs the evidence "ledger" and "machine". Raises KeyError without a staircase, and ValueError when a search step is
-    missing.
+    Without a staircase there are no steps. Needs the evidence "ledger" and "machine". Raises ValueError when a step of
+    the search is missing.
     """
     ledger = case.evidence["ledger"]
-    rows = requests(ledger)
-    searched = [name for name in ledger.facts["scenarios"] if seeks_capacity(name) and name != STAIRCASE]
+    rows, climb = requests(ledger), scenario_facts(ledger, STAIRCASE)
+    if not climb["phases"]:
+        return capacity(())  # a search without the steps that it went on from would leave the lower rates unseen
+    searched = {name for name in ledger.facts["scenarios"] if seeks_capacity(name)} - {STAIRCASE}
     expected = [search_name(number) for number in range(1, len(searched) + 1)]
-    known = {STAIRCASE, *expected}
-    if set(searched) != set(expected) or {name for name, _ in rows.phases() if seeks_capacity(name)} - known:
-        raise ValueError(f"steps of the search for capacity are missing: there are {', '.join(sorted(searched))}")
+    recorded = {name for name, _ in rows.phases() if seeks_capacity(name)} - {STAIRCASE}
+    if not recorded == searched == set(expected):
+        raise ValueError(f"steps of the search for capacity are missing: there are {', '.join(sorted(recorded))}")
     steps = [item for name in (STAIRCASE, *expected) for item in _steps(case, rows, name)]
-    return capacity(steps, str(scenario_facts(ledger, STAIRCASE).get("refused", "")))
+    return capacity(steps, str(climb.get("refused", "")))
 
 
 def search_name(number: int) -> str:

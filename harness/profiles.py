@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Durations in seconds."""
+    """Durations in seconds; `search_steps` is how many more rates may be tried after the staircase's."""
 
     name: str
     baseline_s: float
@@ -24,6 +24,7 @@ class Profile:
     spike_after_s: float
     staircase_steps: int
     staircase_step_s: float
+    search_steps: int
     fault_before_s: float
     fault_hold_s: float
     fault_after_s: float
@@ -44,6 +45,7 @@ PROFILES = {
         spike_after_s=5,
         staircase_steps=5,
         staircase_step_s=4,
+        search_steps=1,
         fault_before_s=2,
         fault_hold_s=5,
         fault_after_s=7,
@@ -62,6 +64,7 @@ PROFILES = {
         spike_after_s=15,
         staircase_steps=9,
         staircase_step_s=10,
+        search_steps=5,
         fault_before_s=5,
         fault_hold_s=20,
         fault_after_s=15,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.model import Status
+from harness.capacity import chart_series, measured
+from harness.model import Case, Status
 from harness.slices import SECOND_NS, Requests, events, requests, scenario_facts
 from harness.stats import Reals, quantile
 
@@ -41,6 +42,7 @@ def series(evidence: Mapping[str, Evidence], plan: Plan) -> dict[str, Any]:
         drawn |= _bins(rows) | {"phases": _phases(rows, ledger), "distribution": _distribution(rows)}
         slo_ms = dict.fromkeys(_scenarios(rows), plan.slo.latency_ms_p99)
         drawn["slo_ms"] = slo_ms | ({"spike": plan.slo.spike_latency_ms_p99} if "spike" in slo_ms else {})
+        drawn |= _capacity(evidence, plan)
     if timeline is not None and timeline.error is None:
         drawn["faults"] = _stretches(events(timeline))
     return drawn
@@ -48,6 +50,14 @@ def series(evidence: Mapping[str, Evidence], plan: Plan) -> dict[str, Any]:
 
 def _scenarios(rows: Requests) -> list[str]:
     return sorted({scenario for scenario, _ in rows.phases()})
+
+
+def _capacity(evidence: Mapping[str, Evidence], plan: Plan) -> dict[str, Any]:
+    """The capacity's chart, left out where the gate has nothing to judge either; it says why."""
+    try:
+        return {"capacity": chart_series(measured(Case(plan, evidence)), plan)}
+    except Exception:  # noqa: BLE001 - whatever is wrong with a search costs only its own chart
+        return {}
 
 
 def _phases(rows: Requests, ledger: Evidence) -> list[dict[str, Any]]:

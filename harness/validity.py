@@ -95,6 +95,18 @@ def objections(
     return (*whole, *paced, *_foreign_work(case.plan, case.evidence["machine"], judged))
 
 
+def diagnosis(facts: Mapping[str, Any]) -> str:
+    """What a load's processes say of themselves, to be told and never held against the load.
+
+    CPU is no objection: that a generator was at its end shows in its lag (sending and receiving share one loop), and a
+    punctual load from a busy core proves what it measured. Load tools go by CPU where they can't see lag (Locust warns
+    from 90 %). Requests still open at the end are the service's: they are rows, and count as failed.
+    """
+    share, open_left = facts.get("cpu_share"), facts.get("drained") is False
+    cpu = "" if share is None else f"; its busiest worker used {100 * share:.0f} % of a core"
+    return cpu + ("; requests were still open at its end and count as failed" if open_left else "")
+
+
 def _completeness(facts: Mapping[str, Any], rows: Requests, scenario: str) -> list[str]:
     found = []
     if facts["finished"] is not True:
@@ -125,7 +137,7 @@ def _unscheduled(scheduled: Sequence[Mapping[str, Any]], rows: Requests, scenari
 
 
 def _rates(plan: Plan, scenario: str, phases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The rates driven against the Plan's; a search's are compared with the needs instead. Each phase holds one rate."""
+    """The rates driven against the Plan's; a search's are its own to choose. Each phase holds one rate."""
     found = []
     for phase in phases:
         name, rate, end = f"{scenario}/{phase['name']}", phase["rate_rps"], phase["end_rate_rps"]

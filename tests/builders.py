@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from harness.calibration import Trial, facts
 from harness.gates import all_gates
 from harness.judge import RunFacts, _result, _waive, judge
 from harness.model import Case, Check, Evidence, Gate, Result, Stage, Verdict
@@ -56,6 +57,12 @@ def a_plan() -> Plan:
             "rollback": Experiment(file="local/rollback.json", switch_s_max=1),
         },
     )
+
+
+def a_trial(**changes: Any) -> Trial:
+    """A short load on the null server, sent in time and answered."""
+    good = Trial(rate_rps=750, lag_ms_p99=0.3, unsent=0, failed=0, finished=True, drained=True, cpu_share=0.1)
+    return replace(good, **changes)
 
 
 def a_waiver(gate: str, **changes: Any) -> Waiver:
@@ -170,6 +177,7 @@ def _evidence() -> list[Evidence]:
         _one("timeline", {"started": AS_OF}, events=_events()),
         _one("edge", {"poll_interval_ms": 50.0}, hosts=_hosts(), counters=_counters()),
         _one("machine", {"cpu_count": 2}, cpu=_cpu()),
+        _one("calibration", facts([a_trial(rate_rps=750)], 600, 2.5, 1)),
         _one("zone_crash", _experiment("zone_crash", ["crash-zone", "zone-is-dead", "start-zone"], FAULT_ZONE)),
         _one("rollback", _experiment("rollback", ["promote-candidate", "roll-back"], "")),
         _one("shadow", _shadow_facts(), pairs=_pairs()),

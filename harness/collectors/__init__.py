@@ -7,6 +7,7 @@ becomes the evidence's error; any other exception is a bug of ours and ends the 
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,10 @@ class Progress(Protocol):
 
 @dataclass(kw_only=True)
 class Context:
-    """What collectors of one run share. `loads` grows by one entry with each scenario that starts.
+    """What collectors of one run share. `loads` grows by one entry with each scenario, driven or refused.
 
-    The load is shared by `workers`, which are where `placement` says.
+    The load is shared by `workers`, which are where `placement` says. `able_rps` is the rate that the generator can do,
+    from its calibration on; `refused` says which scenarios were therefore not driven, or not up to the rate asked.
     """
 
     run: Run
@@ -56,6 +58,8 @@ class Context:
     requests: Path = Path()
     loads: list[tuple[LoadSpec, Path]] = field(default_factory=list)
     load_errors: dict[str, str] = field(default_factory=dict)
+    able_rps: float = math.inf
+    refused: dict[str, str] = field(default_factory=dict)
     samples: dict[str, Any] = field(default_factory=dict)
 
     @property

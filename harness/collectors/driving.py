@@ -1,6 +1,7 @@
 """Starts and finishes one Locust scenario against the run's target, for every collector that needs load.
 
-Rule: a scenario is in `Context.loads` from the moment it starts, so that its ledger is completed whatever happens.
+Rule: a scenario is in `Context.loads` from the moment it starts or is refused, so that all that it should have sent is
+accounted for whatever happens.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ import json
 import time
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.access import access_of
+from harness.calibration import refusal
 from harness.collectors import CollectError, Context
 from harness.fleet.tether import tethered
+from harness.load.ledger import complete
 from harness.load.process import SCENARIOS, WORKERS_LIMIT_S, Scenario, ScenarioError, start_scenario
 from harness.load.spec import MODEL_INFER, LoadSpec, Phase
+from harness.load.streams import LedgerError
+from harness.model import Evidence
+from harness.slices import Requests, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 START_LIMIT_S = 30.0 + WORKERS_LIMIT_S
 POLL_S = 0.05
@@ -48,8 +54,12 @@ def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> Loa
 
 
 def start(context: Context, spec: LoadSpec, file: str) -> Scenario:
-    """Start one scenario by the Locust file of that name."""
+    """Start one scenario by the Locust file of that name. Raises CollectError when the generator can't do its rates."""
     context.loads.append((spec, Path(spec.ledger)))
+    asked_rps = max(max(phase.rate_rps, phase.last_rate_rps) for phase in spec.phases)
+    if refused := refusal(context.able_rps, asked_rps):
+        context.refused[spec.scenario] = refused
+        raise CollectError(refused)
     where = context.placement
     return start_scenario(spec, context.run.work, tethered=tethered, file=SCENARIOS / file, placement=where)
 
@@ -72,6 +82,15 @@ def finish(running: Scenario, limit_s: float | None = None) -> None:
         raise CollectError(str(error)) from error
     finally:
         running.stop()
+
+
+def recorded(spec: LoadSpec) -> tuple[Requests, Mapping[str, Any]]:
+    """The rows of a load that has ended, and what its ledger says of it. Raises CollectError when it left none."""
+    try:
+        table, facts = complete(spec, Path(spec.ledger))
+    except LedgerError as error:
+        raise CollectError(str(error)) from error
+    return requests(Evidence(id="ledger", collector="ledger", subject="", tables={"requests": table})), facts
 
 
 def _events(context: Context) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,8 @@ def collect(context: Context) -> tuple[Evidence, ...]:
             tables.append(table)
         except LedgerError as error:
             summary = _never_started(spec) | {"error": str(error)}
-        scenarios[spec.scenario] = summary | {"scenario_error": context.load_errors.get(spec.scenario, "")}
+        told = {"scenario_error": context.load_errors, "refused": context.refused}
+        scenarios[spec.scenario] = summary | {name: texts.get(spec.scenario, "") for name, texts in told.items()}
     if not tables:
         raise CollectError("no scenario ever started: " + "; ".join(str(item["error"]) for item in scenarios.values()))
     requests = pd.concat(tables, ignore_index=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.calibration import covers, refusal
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, start
 from harness.load.phases import spike, staircase, sustained
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def collect(context: Context) -> tuple[Evidence, ...]:
     """Run the three scenarios one after the other."""
     for scenario, phases in _scenarios(context).items():
-        spec = load_spec(context, scenario, phases)
+        spec = load_spec(context, scenario, _able(context, scenario, phases))
         rates = f"{min(phase.rate_rps for phase in phases):.0f}-{max(phase.rate_rps for phase in phases):.0f}"
         context.progress.step(f"Load: {scenario}, {rates} requests a second", spec.duration_s + 2)
         try:
@@ -29,6 +30,15 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         except CollectError as error:
             context.load_errors[scenario] = str(error)
     return ()
+
+
+def _able(context: Context, scenario: str, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """The phases to drive: of a staircase, only the steps that the generator can do, if it can do any."""
+    able = tuple(phase for phase in phases if covers(context.able_rps, phase.rate_rps))
+    if scenario != STAIRCASE or not able or able == phases:
+        return phases
+    context.refused[scenario] = refusal(context.able_rps, phases[-1].rate_rps)
+    return able
 
 
 def _scenarios(context: Context) -> dict[str, tuple[Phase, ...]]:

@@ -13,8 +13,8 @@ from harness.validity import beyond_promise, failure_budget
 def judge(case: Case) -> tuple[Check, ...]:
     """Share of requests without a good answer within the timeout.
 
-    Every scenario counts, warm-up too: whoever comes in the first second is a user. Left out are steps
-    of the search for capacity beyond the promised rates, and fault windows, from the fault's request to 5 s after its proven removal.
+    Every scenario counts, warm-up too: whoever comes in the first second is a user. Left out are steps in search of the
+    capacity beyond the promised rates, and fault windows, from the fault's request to 5 s after its proven removal.
     """
     slo, beyond = case.plan.slo, beyond_promise(case)
     rows = requests(case.evidence["ledger"])

@@ -127,7 +127,7 @@ def test_an_attached_service_on_this_machine_is_not_foreign_work() -> None:
 
 
 def test_what_is_beyond_the_promised_rates_is_known() -> None:
-    assert beyond_promise(healthy().case(GATE)) == {("staircase", "step-0400")}
+    assert beyond_promise(healthy().case(GATE)) == {("staircase", "step-0400"), ("search-1", "hold")}
 
 
 def test_each_phase_holds_one_rate_and_it_is_the_plans() -> None:

@@ -17,6 +17,7 @@ from tests.builders import FAULT_S, FAULT_ZONE, SWITCH_S, ZONES, World, ns
 from tests.harness.worsening_load import (
     busy_for_a_while,
     busy_unseen,
+    calibrated_lower,
     driven_slower,
     shorter_after_a_switch,
     wrong_version,
@@ -358,6 +359,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "hosts' errors": (("edge",), _counter("rq_error", "hosts")),
     "hosts' failed connections": (("edge",), _counter("cx_connect_fail", "hosts", bumps=2)),
     "retries refused": (("edge",), _counter("upstream_rq_retry_overflow")),
+    "generator can do less": (("calibration",), calibrated_lower),
     "machine busy": (("machine",), _busy),
     "machine busy for a while": (("machine",), busy_for_a_while),
     "busy machine unseen": (("machine",), busy_unseen),

@@ -5,7 +5,7 @@ Rule: as in `worsening`: a change returns a world that is no better in anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.validity import FOREIGN_CORES_MAX, seeks_capacity
 from tests.builders import SCENARIOS, SECOND_NS, SWITCH_S, World, ns
@@ -36,6 +36,21 @@ def busy_unseen(world: World, pick: Random) -> World:
         return table[~(busy if busy.any() else table["t_ns"].between(start, start + 4 * SECOND_NS))]
 
     return world.with_table("machine", "cpu", edit)
+
+
+def calibrated_lower(world: World, pick: Random) -> World:
+    """A trial at a lower rate, later, incomplete, unanswered, or lost."""
+    *trials, last = world.evidence["calibration"].facts["steps"]
+    worse: list[dict[str, Any]] = [
+        {"rate_rps": min(last["rate_rps"], pick.choice([50, 374, 376, 700]))},
+        {"lag_ms_p99": None if last["lag_ms_p99"] is None else max(last["lag_ms_p99"], pick.choice([2.4, 2.6, 30]))},
+        {"unsent": 1},
+        {"failed": 2},
+        {"finished": False},
+        {"drained": False},
+    ]
+    left = [] if pick.random() < 0.2 else [{**last, **pick.choice(worse)}]
+    return world.with_facts("calibration", steps=[*trials, *left], valid_rps=0.0)
 
 
 def wrong_version(world: World, pick: Random) -> World:

@@ -19,6 +19,7 @@ SHORT = dataclasses.replace(
     spike_after_s=0.5,
     staircase_steps=2,
     staircase_step_s=4,
+    search_steps=0,
     fault_before_s=0.5,
     fault_hold_s=2,
     fault_after_s=6,

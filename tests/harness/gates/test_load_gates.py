@@ -10,6 +10,7 @@ import pytest
 
 from harness.gates import all_gates
 from harness.model import Outcome
+from harness.validity import BLAME
 from tests.builders import FAULT_S, World, every, healthy, ns
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -159,3 +160,79 @@ def test_a_need_that_was_never_tried_is_unknown() -> None:
     world = healthy().with_plan(traffic=replace(healthy().plan.traffic, six_months_rps=900, one_year_rps=1000))
     assert world.result("capacity").outcome is UNKNOWN
     assert "no higher rate was tried" in world.result("capacity").reason
+
+
+def refused(scenario: str, text: str) -> World:
+    """A scenario that was not driven: nothing of it was sent."""
+    scenarios = healthy().evidence["ledger"].facts["scenarios"]
+    facts = {**scenarios[scenario], "finished": False, "workers_lost": 1, "recorded": 0, "phases": [], "refused": text}
+    world = healthy().with_facts("ledger", scenarios={**scenarios, scenario: facts})
+    return world.with_table("ledger", "requests", lambda table: table[table["scenario"] != scenario])
+
+
+@pytest.mark.parametrize(("scenario", "gate"), [("spike", "spike_latency"), ("staircase", "capacity")])
+def test_a_load_that_the_generator_can_not_do_is_unknown_with_the_number(scenario: str, gate: str) -> None:
+    world = refused(scenario, "refused: this generator can do 90 req/s here, 300 asked")
+    for name in (gate, "availability", "load_generator"):
+        result = world.result(name)
+        assert result.outcome is UNKNOWN
+        reasons = " ".join(check.reason for check in result.checks)
+        assert f"{BLAME}: refused: this generator can do 90 req/s here, 300 asked" in reasons
+        assert "lost" not in reasons
+
+
+def test_where_the_generator_gives_out_the_capacity_is_a_lower_bound() -> None:
+    scenarios = healthy().evidence["ledger"].facts["scenarios"]
+    text = "refused: this generator can do 700 req/s here, 900 asked"
+    world = healthy().with_facts(
+        "ledger", scenarios={**scenarios, "staircase": {**scenarios["staircase"], "refused": text}}
+    )
+    assert world.result("load_generator").outcome is PASS
+    reason = "carries at least 600 req/s (the generator gives out there); 400 req/s in a year is shown"
+    assert world.result("capacity").reason == reason
+    short = world.with_plan(traffic=replace(world.plan.traffic, six_months_rps=800, one_year_rps=800))
+    assert short.result("capacity").outcome is UNKNOWN
+    assert text in short.result("capacity").reason
+
+
+def test_next_year_is_a_check_where_it_is_shown_and_no_limit_to_be_near_to() -> None:
+    check = healthy().checks(GATES["capacity"])["in_one_year"]
+    assert (check.outcome, check.observed, check.limit) == (PASS, 600, None)
+    broken = slow("staircase", "step-0400", 10).checks(GATES["capacity"])
+    assert list(broken) == ["at_launch", "in_six_months"]
+    assert broken["in_six_months"].interval == (300, 400)
+    assert broken["in_six_months"].reason == "carries 300 req/s, not 400; 400 req/s in a year is not shown"
+
+
+def test_a_failure_below_the_need_is_one_even_where_a_lower_step_proves_too_little() -> None:
+    both = slow("staircase", "step-0200", 10).with_rows(
+        lambda rows: every(rows, 100, "staircase", "step-0100"), status=14
+    )
+    assert both.checks(GATES["capacity"])["in_six_months"].outcome is FAIL
+    assert both.checks(GATES["capacity"])["at_launch"].outcome is not PASS
+
+
+def test_a_search_beyond_the_promise_must_be_whole_and_nothing_more() -> None:
+    late = healthy().with_rows(
+        lambda rows: rows["scenario"] == "search-1",
+        sent_ns=lambda rows: rows["intended_ns"] + 9e6,
+        done_ns=lambda rows: rows["intended_ns"] + 12e6,
+    )
+    check = late.checks(GATES["load_generator"])["search-1"]
+    assert (check.outcome, check.observed, check.n) == (PASS, None, 1800)
+    assert late.result("availability").outcome is PASS
+    assert "at least 400 req/s (the generator gives out there)" in late.result("capacity").reason
+    lost = healthy().with_table(
+        "ledger", "requests", lambda table: table.drop(index=table.index[table["scenario"] == "search-1"][:5])
+    )
+    for gate in ("load_generator", "availability"):
+        assert "1795 of 1800 scheduled requests" in " ".join(check.reason for check in lost.result(gate).checks)
+
+
+def test_cpu_and_what_was_left_open_are_told_and_not_held_against_the_load() -> None:
+    scenarios = healthy().evidence["ledger"].facts["scenarios"]
+    facts = {**scenarios["sustained"], "cpu_share": 0.97, "drained": False}
+    world = healthy().with_facts("ledger", scenarios={**scenarios, "sustained": facts})
+    check = world.checks(GATES["load_generator"])["sustained"]
+    assert check.outcome is PASS
+    assert "its busiest worker used 97 % of a core; requests were still open at its end" in check.reason
