@@ -16,7 +16,7 @@ from harness.capacity import GROWTH
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, recorded
 from harness.fleet.tether import tethered
-from harness.load.null_server import null_server
+from harness.load.null_server import OWN, null_server
 from harness.load.process import SCENARIOS, start_scenario
 from harness.load.spec import Phase
 from harness.model import Evidence, Status
@@ -37,7 +37,8 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     trials: list[Trial] = []
     with null_server(tethered) as server:
         while (rate_rps := next_trial_rps(trials, asked_rps, limit_ms)) is not None:
-            spec = _spec(context, rate_rps, len(trials) + 1, server.address)
+            address = OWN if context.placement.bind else server.address
+            spec = _spec(context, rate_rps, len(trials) + 1, address)
             trials.append(_trial(context, spec, rate_rps))
     found = facts(trials, asked_rps, limit_ms, spec.workers)
     context.able_rps = found["valid_rps"]
@@ -60,7 +61,8 @@ def _spec(context: Context, rate_rps: float, number: int, address: str) -> LoadS
 def _trial(context: Context, spec: LoadSpec, rate_rps: float) -> Trial:
     """Drive one short load. One that broke showed nothing, and is a trial that failed."""
     try:
-        finish(start_scenario(spec, context.run.work, tethered=tethered, file=SCENARIOS / "sustained.py"))
+        file, where = SCENARIOS / "sustained.py", context.placement
+        finish(start_scenario(spec, context.run.work, tethered=tethered, file=file, placement=where))
         rows, told = recorded(spec)
     except CollectError:
         return Trial(rate_rps=rate_rps, lag_ms_p99=None, unsent=0, failed=0, finished=False, drained=False)

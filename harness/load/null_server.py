@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 BACKLOG = 128
+OWN = "null"
+"""As a load's target: each worker starts a null server of its own, where no other machine's could be reached."""
+ORPHAN_CHECK_S = 1.0
 GRANT = 1 << 30
 """How many bytes a peer may send ahead, on a connection and on each stream: more than a calibration ever has open."""
 _INDEXED_STATUS_200 = b"\x88"  # RFC 7541, appendix A, entry 8
@@ -186,10 +190,11 @@ def null_server(tethered: Callable[[Sequence[str]], list[str]]) -> Iterator[Null
 
 
 async def serve(descriptor: int) -> None:
-    """Serve on the listening socket `descriptor` for ever."""
-    listening = socket.socket(fileno=descriptor)
-    server = await asyncio.get_running_loop().create_server(NullProtocol, sock=listening)
-    await server.serve_forever()
+    """Serve on the listening socket `descriptor` until whoever started this process is gone."""
+    listening, parent = socket.socket(fileno=descriptor), os.getppid()
+    async with await asyncio.get_running_loop().create_server(NullProtocol, sock=listening):
+        while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(ORPHAN_CHECK_S)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ even when the load breaks; the summary goes last, when everything before it has 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shutil
@@ -19,6 +20,7 @@ from gevent.queue import Empty, SimpleQueue
 
 from harness.load.driver import drive
 from harness.load.messages import ASSIGN, BEGIN, CHUNK, CLOCK, READY, SUMMARY, Clock, clock_of
+from harness.load.null_server import OWN, null_server
 from harness.load.spec import LoadSpec
 
 if TYPE_CHECKING:
@@ -65,9 +67,11 @@ class WorkerPart:
 
     def _on_assign(self, environment: Any, msg: Any) -> None:
         del environment
-        folder = Path(tempfile.mkdtemp(prefix="gonogo-worker-"))
+        folder, spec = Path(tempfile.mkdtemp(prefix="gonogo-worker-")), LoadSpec.from_json(msg.data["spec"])
         try:
-            self._work(LoadSpec.from_json(msg.data["spec"]), msg.data["worker"], msg.data["pool"], folder)
+            with null_server(list) if spec.target == OWN else contextlib.nullcontext() as server:
+                reached = spec if server is None else dataclasses.replace(spec, target=server.address)
+                self._work(reached, msg.data["worker"], msg.data["pool"], folder)
         except Exception as error:
             logger.exception("the load could not be run")
             self._send(READY, worker=msg.data["worker"], connected=0, error=f"{type(error).__name__}: {error}")

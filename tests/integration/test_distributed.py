@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from scipy import stats
 
 from harness.fleet.tether import tethered
 from harness.load.ledger import complete
+from harness.load.null_server import OWN
 from harness.load.phases import sustained
 from harness.load.process import Placement, start_scenario
 from harness.load.schedule import schedule
@@ -110,11 +112,12 @@ def test_workers_elsewhere_join_by_themselves_scenario_after_scenario(server: Lo
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     workers = [subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) for _ in range(3)]
     try:
-        for index in range(2):
-            spec = a_load(tmp_path, server, 1.0, scenario_index=index)
+        for index, changes in enumerate([{}, {"target": OWN}]):  # the second one calibrates them, each on its own
+            spec = dataclasses.replace(a_load(tmp_path, server, 1.0, scenario_index=index), **changes)
             start_scenario(spec, tmp_path, tethered=tethered, placement=Placement(address)).wait()
-            summary = complete(spec, Path(spec.ledger))[1]
+            table, summary = complete(spec, Path(spec.ledger))
             assert (summary["finished"], summary["gaps"], summary["workers"]) == (True, 0, 3)
+            assert set(table["status"]) == {Status.OK}
     finally:
         children = [child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)]
         for worker in workers:
