@@ -1,6 +1,7 @@
 """A small HTTP/JSON service that knows nothing of gonogo: it predicts, and can be asked to misbehave.
 
-Rule: runs in a test's own event loop, or alone (`python http_service.py [API_KEY]`, prints its port when it serves).
+Rule: runs in a test's own event loop, or as a module alone; then it prints its port when it serves, and wants the key
+that is in the environment's SERVICE_KEY.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,4 +117,4 @@ if __name__ == "__main__":
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_forever(sys.argv[1] if len(sys.argv) > 1 else ""))
+        runner.run(_serve_forever(os.environ.get("SERVICE_KEY", "")))

@@ -1,11 +1,12 @@
 """A gRPC service that is not ours and has no generated code: its description is made here, while the program runs.
 
-Rule: runs in a test's own process, or alone (`python weather.py`, prints its port when it serves).
+Rule: runs in a test's own process, or as a module alone; then it prints its port when it serves.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
@@ -169,4 +170,4 @@ if __name__ == "__main__":
     with serving(Weather()) as address:
         sys.stdout.write(address.rpartition(":")[2] + "\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        signal.pause()
