@@ -29,7 +29,7 @@ def export_hlog(folder: Path, file: Path | None = None) -> Path:
         raise RunError(f"{folder}: holds no ledger to export: {reason}; collect again with: gonogo run")
     try:
         text = hlog(requests(ledger), run.info.id, run.info.subject, run.info.as_of)
-    except (ValueError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{folder}: its ledger can't be exported: {error}") from error
     try:
         write_whole(target, text.encode("ascii"))

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
@@ -84,14 +85,14 @@ def a_ledger(response_ns: list[float], **columns: list[Any]) -> Requests:
     intended = np.arange(n) * 1000.0 + columns.get("start_ns", [0])[0]
     return Requests(
         request_id=np.arange(n, dtype=np.uint64),
-        scenario=np.array(text["scenario"], object),
-        phase=np.array(text["phase"], object),
+        scenario=pd.Categorical(text["scenario"]),
+        phase=pd.Categorical(text["phase"]),
         intended_ns=intended,
         sent_ns=intended,
         done_ns=intended + np.array(response_ns),
         status=np.array(text.get("status", [0] * n), np.int64),
-        zone=np.array([""] * n, object),
-        model_version=np.array([""] * n, object),
+        zone=pd.Categorical([""] * n),
+        model_version=pd.Categorical([""] * n),
     )
 
 
