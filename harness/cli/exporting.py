@@ -19,7 +19,7 @@ pair_type = "NAME=VALUE"
 @click.command(short_help="Write a run's ledger for other tools.")
 @run_argument
 @click.option("--format", "kind", type=click.Choice(["hlog"]), default="hlog", show_default=True, help="What to write.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; by default beside the ledger.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; by default ledger.hlog in the run.")
 @json_option
 def export(run: Path, *, kind: str, output: Path | None, as_json: bool) -> None:
     """Write the ledger of RUN (default: the latest) as a HdrHistogram log.
@@ -41,13 +41,15 @@ def export(run: Path, *, kind: str, output: Path | None, as_json: bool) -> None:
 @click.option("--option", "options", multiple=True, metavar=pair_type, help="An option of the scenario, as rate=500.")
 @click.option("--name", default="gonogo-load", show_default=True, help="What everything is called.")
 @click.option("--namespace", default="default", show_default=True, help="Where it goes.")
-@click.option("--cpu", default="1", show_default=True, help="Cores of each worker, as Kubernetes writes them.")
-@click.option("--memory", default="1Gi", show_default=True, help="Memory of each worker, the same.")
+@click.option(
+    "--cpu", default="1", show_default=True, help="Cores of master and worker each, as Kubernetes writes them."
+)
+@click.option("--memory", default="1Gi", show_default=True, help="Memory of each, the same.")
 @click.option("--deadline", "deadline_s", type=int, default=3600, show_default=True, help="Seconds until all is ended.")
 @click.option("--secret", default="", metavar="NAME", help="A Secret whose key api-key the workers get as API_KEY.")
 @click.option("--ledger-claim", default="", metavar="NAME", help="A PersistentVolumeClaim for the ledger.")
 @click.option("--away-from", multiple=True, metavar=pair_type, help="A label of pods whose nodes the workers avoid.")
-@click.option("--web-ui", is_flag=True, help="Wait for somebody to start the load on Locust's page.")
+@click.option("--web-ui", is_flag=True, help="Serve Locust's web page while the load runs.")
 def manifests(options: tuple[str, ...], away_from: tuple[str, ...], **fields: Any) -> None:
     """Print the manifests of one scenario with a Locust master and its workers: kubectl apply -f takes them.
 

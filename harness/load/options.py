@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.load.spec import MODEL_INFER, LoadSpec
+from harness.load.spec import MODEL_INFER, LoadSpec, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +41,14 @@ COMMON = (
     Option("--in-flight-max", 512, "open requests beyond which a due one is recorded as not sent", int),
     Option("--late-limit", 0.25, "seconds by which a due request may be late before it is recorded as not sent"),
     Option("--drain", 3.0, "seconds that open requests get after the last one was due"),
-    Option("--method", MODEL_INFER, "full name of the unary gRPC method", str),
-    Option("--requests", "", "file of requests to draw from; without it, the reference model's golden set", str),
+    Option("--protocol", "grpc", "protocol of the target", str, ("grpc", "http")),
+    Option("--method", MODEL_INFER, 'full name of the unary gRPC method; for HTTP like "POST /predict"', str),
+    Option("--metadata", "", 'what goes with each request, like "x-api-key=env:KEY, x-team=blue"', str),
+    Option("--tls-ca", "", "PEM file of who signed the target's certificate; encrypts, as does --host https://…", str),
+    Option("--tls-certificate", "", "PEM file of the client's own certificate, for mutual TLS", str),
+    Option("--tls-key", "", "PEM file of its key", str),
+    Option("--tls-server-name", "", "the name in the target's certificate, where it is not the host", str),
+    Option("--requests", "", "pool of requests, or .jsonl of bodies for HTTP; without it, the reference model's", str),
     Option("--ledger", "", "file for one row per request, an Arrow IPC stream; without it, a temporary one", str),
 )
 
@@ -100,10 +106,13 @@ def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, optio
         scenario=scenario,
         target=host.rpartition("://")[2].rstrip("/"),
         phases=phases,
-        requests=options.requests or str(_golden_pool(ledger.with_suffix(".requests"))),
+        requests=_requests(options, ledger.with_suffix(".requests")),
         ledger=str(ledger),
         zero_ns=time.monotonic_ns(),
+        protocol=options.protocol,
         method=options.method,
+        metadata=metadata_in(options.metadata),
+        tls=_tls(host, options),
         arrivals=options.arrivals,
         seed=options.seed,
         timeout_s=options.timeout,
@@ -112,6 +121,41 @@ def spec_from_options(scenario: str, phases: tuple[Phase, ...], host: str, optio
         drain_s=options.drain,
         connections=options.connections,
     )
+
+
+def _requests(options: argparse.Namespace, made: Path) -> str:
+    """The pool to draw from: the one given, or one made at `made` of lines that are bodies, or of the golden set."""
+    given = Path(options.requests)
+    if options.requests and given.suffix != ".jsonl":
+        return str(given)
+    if options.requests and options.protocol != "http":
+        raise ValueError(f"--requests {given}: lines of JSON are bodies of HTTP; for gRPC, run a Plan that names them")
+    return str(_pool_of_lines(given, made) if options.requests else _golden_pool(made))
+
+
+def _pool_of_lines(path: Path, made: Path) -> Path:
+    from harness.load.pool import write_pool  # noqa: PLC0415 - numpy, only needed here
+
+    if not write_pool(made, filter(None, (line.strip() for line in path.read_bytes().splitlines()))):
+        raise ValueError(f"--requests {path} holds no line")
+    return made
+
+
+def metadata_in(text: str) -> tuple[tuple[str, str], ...]:
+    """The pairs in "name=value, other=value". Raises ValueError."""
+    pairs = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, value = part.partition("=")
+        if not sign or not name.strip():
+            raise ValueError(f'--metadata: {part!r} is not "name=value"')
+        pairs.append((name.strip().lower(), value.strip()))
+    return tuple(pairs)
+
+
+def _tls(host: str, options: argparse.Namespace) -> Tls | None:
+    fields = {name: getattr(options, f"tls_{name}") for name in ("ca", "certificate", "key", "server_name")}
+    encrypted = host.partition("://")[0] in {"https", "grpcs"} or any(fields.values())
+    return Tls(**fields) if encrypted else None
 
 
 def _own_folder() -> Path:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from harness.load.options import Option, add_options, spec_from_options
-from harness.load.spec import MODEL_INFER, Phase
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from harness.load.pool import read_pool
+from harness.load.spec import MODEL_INFER, Phase, Tls
 
 PHASES = (Phase("hold", 10.0, 1.0),)
 
@@ -63,3 +61,37 @@ def test_help_tells_what_the_scenario_does_and_each_default(capsys: pytest.Captu
     shown = " ".join(capsys.readouterr().out.split())
     assert "What it does." in shown
     assert "requests per second (default: 200.0)" in shown
+
+
+def test_a_service_of_ones_own_is_reached_as_the_options_say(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"a": 1}\n\n{"a": 2}\n')
+    options = parsed(
+        *("--protocol", "http", "--method", "POST /predict", "--metadata", "X-Api-Key=env:KEY, x-team=blue"),
+        *("--requests", str(rows), "--ledger", str(tmp_path / "l.arrow"), "--tls-server-name", "model.test"),
+    )
+    spec = spec_from_options("spike", PHASES, "10.1.1.1:9", options)
+    assert (spec.protocol, spec.method) == ("http", "POST /predict")
+    assert spec.metadata == (("x-api-key", "env:KEY"), ("x-team", "blue"))
+    assert spec.tls == Tls(server_name="model.test")
+    assert read_pool(Path(spec.requests)) == [b'{"a": 1}', b'{"a": 2}']
+
+
+@pytest.mark.parametrize(("host", "tls"), [("https://h:1", Tls()), ("grpcs://h:1", Tls()), ("h:1", None)])
+def test_the_scheme_says_whether_it_is_encrypted(tmp_path: Path, host: str, tls: Tls | None) -> None:
+    spec = spec_from_options("spike", PHASES, host, parsed("--requests", str(tmp_path / "pool")))
+    assert (spec.tls, spec.target) == (tls, "h:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--metadata", "no-value"), "no-value"),
+        (("--requests", "rows.jsonl"), "for gRPC"),
+        (("--tls-key", "me.key"), "belong together"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path: Path, arguments: tuple[str, ...], named: str) -> None:
+    options = parsed("--ledger", str(tmp_path / "l.arrow"), "--requests", "pool", *arguments)
+    with pytest.raises(ValueError, match=named):
+        spec_from_options("spike", PHASES, "h:1", options)
