@@ -41,9 +41,7 @@ def export(run: Path, *, kind: str, output: Path | None, as_json: bool) -> None:
 @click.option("--option", "options", multiple=True, metavar=pair_type, help="An option of the scenario, as rate=500.")
 @click.option("--name", default="gonogo-load", show_default=True, help="What everything is called.")
 @click.option("--namespace", default="default", show_default=True, help="Where it goes.")
-@click.option(
-    "--cpu", default="1", show_default=True, help="Cores of master and worker each, as Kubernetes writes them."
-)
+@click.option("--cpu", default="1", show_default=True, help="Cores of each process, as Kubernetes writes them.")
 @click.option("--memory", default="1Gi", show_default=True, help="Memory of each, the same.")
 @click.option("--deadline", "deadline_s", type=int, default=3600, show_default=True, help="Seconds until all is ended.")
 @click.option("--secret", default="", metavar="NAME", help="A Secret whose key api-key the workers get as API_KEY.")

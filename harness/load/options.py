@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.load.spec import MODEL_INFER, LoadSpec, Tls
+from harness.load.spec import MODEL_INFER, LoadSpec
+from harness.plan_target import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,8 @@ import pytest
 
 from harness.load.options import Option, add_options, spec_from_options
 from harness.load.pool import read_pool
-from harness.load.spec import MODEL_INFER, Phase, Tls
+from harness.load.spec import MODEL_INFER, Phase
+from harness.plan_target import Tls
 
 PHASES = (Phase("hold", 10.0, 1.0),)
 

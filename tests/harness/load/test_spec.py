@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from harness.load.spec import LoadSpec, Phase, Tls
+from harness.load.spec import LoadSpec, Phase
+from harness.plan_target import Tls
 
 
 def a_spec(**changes: object) -> LoadSpec:
