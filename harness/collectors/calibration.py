@@ -35,11 +35,14 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     asked_rps, limit_ms = highest_rps(context), lag_limit_ms(context.plan, "sustained")
     context.progress.step(f"Calibration: can the generator do {asked_rps:.0f} requests a second", TRIAL_S + START_S)
     trials: list[Trial] = []
+    errors: list[str] = []
     with null_server(tethered) as server:
         while (rate_rps := next_trial_rps(trials, asked_rps, limit_ms)) is not None:
             address = OWN if context.placement.bind else server.address
             spec = _spec(context, rate_rps, len(trials) + 1, address)
-            trials.append(_trial(context, spec, rate_rps))
+            trials.append(_trial(context, spec, rate_rps, errors))
+    if len(errors) == len(trials):
+        raise CollectError(f"no load could be sent at all: {errors[0]}")
     found = facts(trials, asked_rps, limit_ms, spec.workers)
     context.able_rps = found["valid_rps"]
     subject = context.run.info.subject
@@ -58,13 +61,14 @@ def _spec(context: Context, rate_rps: float, number: int, address: str) -> LoadS
     return dataclasses.replace(spec, target=address, tls=None, timeline="")
 
 
-def _trial(context: Context, spec: LoadSpec, rate_rps: float) -> Trial:
-    """Drive one short load. One that broke showed nothing, and is a trial that failed."""
+def _trial(context: Context, spec: LoadSpec, rate_rps: float, errors: list[str]) -> Trial:
+    """Drive one short load. One that broke showed nothing, and is a trial that failed; `errors` tells why."""
     try:
         file, where = SCENARIOS / "sustained.py", context.placement
         finish(start_scenario(spec, context.run.work, tethered=tethered, file=file, placement=where))
         rows, told = recorded(spec)
-    except CollectError:
+    except CollectError as error:
+        errors.append(str(error))
         return Trial(rate_rps=rate_rps, lag_ms_p99=None, unsent=0, failed=0, finished=False, drained=False)
     unsent = int(np.sum(rows.status == Status.GENERATOR_LATE))
     return Trial(

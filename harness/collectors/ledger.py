@@ -34,7 +34,8 @@ def collect(context: Context) -> tuple[Evidence, ...]:
         told = {"scenario_error": context.load_errors, "refused": context.refused}
         scenarios[spec.scenario] = summary | {name: texts.get(spec.scenario, "") for name, texts in told.items()}
     if not tables:
-        raise CollectError("no scenario ever started: " + "; ".join(str(item["error"]) for item in scenarios.values()))
+        reasons = {str(item["scenario_error"] or item["error"]).splitlines()[0] for item in scenarios.values()}
+        raise CollectError(f"no scenario ever started: {'; '.join(sorted(reasons))}")
     requests = pd.concat(tables, ignore_index=True)
     for column in ("scenario", "phase", "zone", "model_version"):
         requests[column] = requests[column].astype("category")

@@ -45,10 +45,12 @@ COMMON = (
     Option("--protocol", "grpc", "protocol of the target", str, ("grpc", "http")),
     Option("--method", MODEL_INFER, 'full name of the unary gRPC method; for HTTP like "POST /predict"', str),
     Option("--metadata", "", 'what goes with each request, like "x-api-key=env:KEY, x-team=blue"', str),
-    Option("--tls-ca", "", "PEM file of who signed the target's certificate; encrypts, as does --host https://…", str),
-    Option("--tls-certificate", "", "PEM file of the client's own certificate, for mutual TLS", str),
-    Option("--tls-key", "", "PEM file of its key", str),
-    Option("--tls-server-name", "", "the name in the target's certificate, where it is not the host", str),
+    Option(
+        "--target-ca", "", "PEM file of who signed the target's certificate; encrypts, as does --host https://…", str
+    ),
+    Option("--client-certificate", "", "PEM file of the client's own certificate, for mutual TLS", str),
+    Option("--client-key", "", "PEM file of its key", str),
+    Option("--target-name", "", "the name in the target's certificate, where it is not the host", str),
     Option("--requests", "", "pool of requests, or .jsonl of bodies for HTTP; without it, the reference model's", str),
     Option("--ledger", "", "file for one row per request, an Arrow IPC stream; without it, a temporary one", str),
 )
@@ -154,7 +156,12 @@ def metadata_in(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _tls(host: str, options: argparse.Namespace) -> Tls | None:
-    fields = {name: getattr(options, f"tls_{name}") for name in ("ca", "certificate", "key", "server_name")}
+    fields = {
+        "ca": options.target_ca,
+        "certificate": options.client_certificate,
+        "key": options.client_key,
+        "server_name": options.target_name,
+    }
     encrypted = host.partition("://")[0] in {"https", "grpcs"} or any(fields.values())
     return Tls(**fields) if encrypted else None
 

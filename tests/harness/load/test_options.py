@@ -69,7 +69,7 @@ def test_a_service_of_ones_own_is_reached_as_the_options_say(tmp_path: Path) -> 
     rows.write_text('{"a": 1}\n\n{"a": 2}\n')
     options = parsed(
         *("--protocol", "http", "--method", "POST /predict", "--metadata", "X-Api-Key=env:KEY, x-team=blue"),
-        *("--requests", str(rows), "--ledger", str(tmp_path / "l.arrow"), "--tls-server-name", "model.test"),
+        *("--requests", str(rows), "--ledger", str(tmp_path / "l.arrow"), "--target-name", "model.test"),
     )
     spec = spec_from_options("spike", PHASES, "10.1.1.1:9", options)
     assert (spec.protocol, spec.method) == ("http", "POST /predict")
@@ -89,7 +89,7 @@ def test_the_scheme_says_whether_it_is_encrypted(tmp_path: Path, host: str, tls:
     [
         (("--metadata", "no-value"), "no-value"),
         (("--requests", "rows.jsonl"), "for gRPC"),
-        (("--tls-key", "me.key"), "belong together"),
+        (("--client-key", "me.key"), "belong together"),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, arguments: tuple[str, ...], named: str) -> None:
