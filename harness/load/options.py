@@ -46,7 +46,7 @@ COMMON = (
     Option("--method", MODEL_INFER, 'full name of the unary gRPC method; for HTTP like "POST /predict"', str),
     Option("--metadata", "", 'what goes with each request, like "x-api-key=env:KEY, x-team=blue"', str),
     Option(
-        "--target-ca", "", "PEM file of who signed the target's certificate; encrypts, as does --host https://…", str
+        "--target-ca", "", "PEM file of who signed the target's certificate; encrypts, like --host https://…", str
     ),
     Option("--client-certificate", "", "PEM file of the client's own certificate, for mutual TLS", str),
     Option("--client-key", "", "PEM file of its key", str),
