@@ -35,9 +35,33 @@ class Row:
     limit: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A measured point: its place, the style class that says how it was judged, and its story."""
+
+    x: float
+    y: float
+    style: str
+    story: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An upright line at a value of note: its place, its label with the label's place and row, its style class."""
+
+    at: float
+    label: str
+    middle: float
+    style: str
+    row: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One figure of the page, or why there is none. Charts over the run have a `frame`, histograms `rows`."""
+    """One figure of the page, or why there is none.
+
+    Charts over the run have a `frame`, histograms `rows`; charts over another quantity have neither.
+    """
 
     id: str
     title: str
@@ -56,4 +80,6 @@ class Chart:
     rules: tuple[Rule, ...] = ()
     rule_name: str = ""
     rows: tuple[Row, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    marks: tuple[Mark, ...] = ()
     table: Table | None = None

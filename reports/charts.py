@@ -1,4 +1,4 @@
-"""Turns the series of a verdict into four charts, ready to draw: response time, throughput, zones, distribution.
+"""Turns the series of a verdict into charts, ready to draw: response time, throughput, zones, distribution, capacity.
 
 Rule: pure and deterministic to the byte; geometry only. A chart that has nothing to draw says so and never shows empty
 axes. Each has a title, a sentence that says what to see, units on its axes, and its numbers as a table.
@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reports import readings, series_tables
+from reports.capacity_chart import capacity_chart
 from reports.chart import Chart, Curve, Row
 from reports.frame import LEFT, RIGHT, Rule, frame, time_axis
 from reports.scales import Point, Scale, area, line, linear, logarithmic, stems
-from reports.series import Distribution, Series, Values, read
+from reports.series import Distribution, Series, Values, read, read_capacity
 from reports.wording import scenario_words
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _OBJECTIVE = "objective for p99"
 
 
 def charts(series: Mapping[str, Any]) -> tuple[Chart, ...]:
-    """The charts of a report, in the order of the page; all four always, measured or not."""
+    """The charts of a report, in the order of the page; all always, measured or not."""
     run = read(series)
     drawn = run.coarse(_BINS_DRAWN_MAX)
     absent = f"Not measured: {series['error']}" if "error" in series else "Not measured in this run."
@@ -39,6 +40,7 @@ def charts(series: Mapping[str, Any]) -> tuple[Chart, ...]:
         _response_time(blank("response-time", "Response time over the run"), drawn, run),
         _throughput(blank("throughput", "Requests answered and failed over the run"), drawn, run),
         _zones(blank("zones", "Requests answered by each zone"), drawn, run),
+        capacity_chart(blank("capacity", "Response time as the load grows"), read_capacity(series)),
         _distribution(blank("distribution", "How response times are distributed"), run),
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reports.numbers import number
 from reports.scales import Scale
-from reports.wording import fault_words, scenario_words
+from reports.wording import fault_words, scenario_label, scenario_words
 
 if TYPE_CHECKING:
     from reports.series import Series
@@ -65,7 +65,7 @@ def frame(series: Series) -> Frame:
 
 def _scenarios(series: Series, x: Scale) -> tuple[Stretch, ...]:
     parts = [
-        (start_s, end_s, scenario_words(name), f"{scenario_words(name)}, {_from_to(start_s, end_s)}")
+        (start_s, end_s, scenario_label(name), f"{scenario_words(name)}, {_from_to(start_s, end_s)}")
         for name, (start_s, end_s) in series.scenarios().items()
     ]
     return _staggered(parts, x)

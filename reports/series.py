@@ -65,6 +65,28 @@ class Distribution:
         return self.edges_ms[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rate that was held for a while; times are None where they can't be told. `outcome` as a gate says it."""
+
+    rate_rps: float
+    p50_ms: Value
+    p99_ms: Value
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The steps in order of their rates; what they show, in `words`; None where nothing failed, or bent."""
+
+    steps: tuple[Step, ...]
+    held_rps: float
+    failed_rps: Value
+    knee_rps: Value
+    words: str
+    limit_ms: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """Values per bin of `bin_s`; `t_s` are the starts of the bins; None where a bin saw no request."""
@@ -144,6 +166,14 @@ def read(series: Mapping[str, Any]) -> Series:
     )
 
 
+def read_capacity(series: Mapping[str, Any]) -> Capacity | None:
+    """The typed form of `verdict.series` where it holds a capacity."""
+    found = series.get("capacity")
+    if not found:
+        return None
+    return Capacity(tuple(Step(**item) for item in found["steps"]), **{k: v for k, v in found.items() if k != "steps"})
+
+
 def _phase(item: Mapping[str, Any]) -> Phase:
     return Phase(item["scenario"], item["phase"], item["start_s"], item["end_s"], item["rate_rps"])
 
@@ -154,9 +184,10 @@ def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
 
 
 def _distributions(items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phase]) -> tuple[Distribution, ...]:
-    """Those that hold requests, in the order of the run."""
+    """Those that hold requests, in the order of the run; steps of a search have a chart of their own."""
     order = [phase.scenario for phase in phases]
-    names = sorted(items, key=lambda name: order.index(name) if name in order else len(order))
+    shown = [name for name in items if not name.startswith("search-")]
+    names = sorted(shown, key=lambda name: order.index(name) if name in order else len(order))
     found = (Distribution(name, tuple(items[name]["edges_ms"]), tuple(items[name]["counts"])) for name in names)
     return tuple(distribution for distribution in found if distribution.n)
 

@@ -69,6 +69,11 @@ GLOSSARY = (
         "From the fault to the edge no longer sending there; to the objectives being met again, and kept for 5 s.",
     ),
     ("First attempt", "What a request met before the edge retried it elsewhere. Retries hide failures from clients."),
+    (
+        "Capacity",
+        "The highest rate at which the objectives held, with all lower ones; where nothing failed, at least that.",
+    ),
+    ("Knee", "The rate beyond which response time grows faster than the load; information, not judged."),
     ("Shadow", "Live traffic copied to the next version, whose answers are compared and thrown away."),
 )
 
@@ -135,6 +140,14 @@ def counted(count: int, noun: str) -> str:
 def scenario_words(name: str) -> str:
     """What a scenario is called in a sentence."""
     return _SCENARIOS.get(name, name.replace("_", " "))
+
+
+def scenario_label(name: str) -> str:
+    """What stands above a scenario's stretch of a chart; the short steps of one search share a label."""
+    search, _, number = name.partition("search-")
+    if number and not search:
+        return "search" if number == "1" else ""
+    return scenario_words(name)
 
 
 def check_words(gate: str, name: str) -> str:

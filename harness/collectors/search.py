@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.calibration import refusal
-from harness.capacity import GROWTH, Step, capacity, next_rate, search_name, step
+from harness.capacity import GROWTH, Capacity, Step, capacity, next_rate, search_name, step
 from harness.collectors import CollectError, Collector, Context
 from harness.collectors.driving import finish, load_spec, recorded, start
 from harness.load.spec import Phase
@@ -25,16 +25,22 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     try:
         steps = [item for spec, _ in context.loads if spec.scenario == STAIRCASE for item in _steps(context, spec)]
         for number in range(1, context.profile.search_steps + 1):
-            rate_rps = next_rate(capacity(steps), context.able_rps)
+            found = capacity(steps)
+            rate_rps = next_rate(found, context.able_rps)
             if rate_rps is None:
+                _note_refusal(context, found)
                 break
             steps += _searched(context, search_name(number), rate_rps)
     except CollectError:
-        return ()  # the ledger tells what broke, and what was measured before stands
-    found = capacity(steps)
-    if found.stopped_rps is None and (refused := refusal(context.able_rps, found.held_rps * GROWTH)):
-        context.refused.setdefault(STAIRCASE, refused)
+        pass  # the ledger tells what broke, and what was measured before stands
     return ()
+
+
+def _note_refusal(context: Context, found: Capacity) -> None:
+    """Everything held, and the generator can do no more: that ended the search, not the service."""
+    refused = refusal(context.able_rps, found.held_rps * GROWTH)
+    if found.held_rps and found.stopped_rps is None and refused:
+        context.refused.setdefault(STAIRCASE, refused)
 
 
 def _searched(context: Context, name: str, rate_rps: float) -> list[Step]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs_chromium
 
 DESKTOP, PHONE, A4 = {"width": 1200, "height": 900}, {"width": 390, "height": 844}, {"width": 794, "height": 1123}
-CHART_IDS = ("response-time", "throughput", "zones", "distribution")
+CHART_IDS = ("response-time", "throughput", "zones", "capacity", "distribution")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_verdict_gates_and_charts_are_found(opened: Callable[..., Page], name: s
         assert page.get_by_role("article").filter(has_text=result.reason).first.is_visible()
         assert page.locator(f"#gate-{result.gate} table").is_visible()
     drawn = page.get_by_role("img").count()
-    assert drawn == {"load": 3, "unknown": 0}.get(name, 4)
+    assert drawn == {"load": 4, "unknown": 0}.get(name, 5)
     assert page.locator("figure").count() == len(CHART_IDS)
 
 

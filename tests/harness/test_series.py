@@ -79,3 +79,14 @@ def test_it_is_plain_json_and_the_same_each_time() -> None:
 def test_what_is_missing_is_left_out() -> None:
     assert drawn(healthy().without("ledger", "timeline")) == {}
     assert "faults" not in drawn(healthy().with_evidence("timeline", error="gone"))
+
+
+def test_the_capacity_is_drawn_from_its_steps_and_costs_no_other_chart() -> None:
+    found = drawn(healthy())["capacity"]
+    assert [step["rate_rps"] for step in found["steps"]] == [100, 200, 300, 400, 600]
+    assert all(0 < step["p50_ms"] < step["p99_ms"] < found["limit_ms"] for step in found["steps"])
+    assert (found["held_rps"], found["failed_rps"]) == (600, None)
+    assert found["words"] == "carries at least 600 req/s (no higher rate was tried)"
+    unwatched = drawn(healthy().without("machine"))
+    assert "capacity" not in unwatched
+    assert unwatched["ok_rps"] == drawn(healthy())["ok_rps"]

@@ -73,7 +73,23 @@ def series(slow: float = 1.0, *, failing: bool = False) -> dict[str, Any]:
                 ("rollback", 3.2),
             )
         },
+        "capacity": capacity(),
         "slo_ms": {"sustained": 50.0, "spike": 200.0},
+    }
+
+
+def capacity() -> dict[str, Any]:
+    """A service that carries 750 requests a second, not 775; the knee lies at 600."""
+    held = [(200.0, 2.1, 6.2), (400.0, 2.2, 7.5), (600.0, 2.5, 9.9), (750.0, 4.1, 33.0)]
+    failed = [(775.0, 5.5, 62.0), (800.0, 9.0, 110.0), (1000.0, 400.0, None)]
+    steps = [(*step, outcome) for part, outcome in ((held, "PASS"), (failed, "FAIL")) for step in part]
+    return {
+        "steps": [dict(zip(("rate_rps", "p50_ms", "p99_ms", "outcome"), step, strict=True)) for step in steps],
+        "held_rps": 750.0,
+        "failed_rps": 775.0,
+        "knee_rps": 600.0,
+        "words": "carries 750 req/s, not 775",
+        "limit_ms": 50.0,
     }
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from reports.chart import Chart
 
 SVG_BYTES_MAX = 60_000
-IDS = ["response-time", "throughput", "zones", "distribution"]
+IDS = ["response-time", "throughput", "zones", "capacity", "distribution"]
 
 
 def chart(name: str, drawn: dict[str, object]) -> Chart:
     return next(item for item in charts(drawn) if item.id == name)
 
 
-def test_all_four_are_drawn_in_order() -> None:
+def test_all_are_drawn_in_order() -> None:
     drawn = charts(series())
     assert [item.id for item in drawn] == IDS
     assert all(item.measured and item.reading and item.table and item.table.rows for item in drawn)
@@ -34,12 +34,12 @@ def test_all_four_are_drawn_in_order() -> None:
     "empty", [{}, {"t_s": []}, {"error": "no charts"}, {"t_s": [0.0], "bin_s": 1, "ok_rps": [None]}]
 )
 def test_nothing_measured_is_said_not_drawn(empty: dict[str, object]) -> None:
-    assert [item.measured for item in charts(empty)] == [False] * 4
+    assert [item.measured for item in charts(empty)] == [False] * 5
     assert all(item.reading.startswith("Not measured") for item in charts(empty))
 
 
 @pytest.mark.parametrize(
-    "absent", ["faults", "phases", "zones", "slo_ms", "distribution", "p99_ms", "p50_ms", "failed_rps"]
+    "absent", ["faults", "phases", "zones", "slo_ms", "distribution", "capacity", "p99_ms", "p50_ms", "failed_rps"]
 )
 def test_any_one_part_may_be_absent(absent: str) -> None:
     part = {name: values for name, values in series().items() if name != absent}
@@ -48,7 +48,7 @@ def test_any_one_part_may_be_absent(absent: str) -> None:
 
 def test_a_run_of_one_bin_with_one_request_is_drawn() -> None:
     one = {"bin_s": 0.5, "t_s": [0.0], "ok_rps": [2.0], "failed_rps": [0.0], "p50_ms": [5.0], "p99_ms": [5.0]}
-    assert [item.measured for item in charts(one)] == [True, True, False, False]
+    assert [item.measured for item in charts(one)] == [True, True, False, False, False]
 
 
 def test_lines_break_where_nothing_was_answered() -> None:
@@ -123,7 +123,7 @@ def test_a_day_long_run_stays_small() -> None:
 
 def test_each_drawing_is_small_labelled_and_described() -> None:
     drawings = re.findall(r'<svg class="drawing".*?</svg>', render(go()), re.DOTALL)
-    assert len(drawings) == 4
+    assert len(drawings) == 5
     for drawing in drawings:
         assert len(drawing.encode()) < SVG_BYTES_MAX
         assert 'role="img"' in drawing

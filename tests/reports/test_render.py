@@ -128,7 +128,7 @@ def test_more_blockers_than_fit_are_counted() -> None:
 
 def test_charts_that_could_not_be_drawn_give_the_reason() -> None:
     page = render(unknown())
-    assert Page(page).text.count("Not measured: no charts: KeyError: 'phases'") == 4
+    assert Page(page).text.count("Not measured: no charts: KeyError: 'phases'") == 5
     assert 'class="drawing"' not in page
 
 

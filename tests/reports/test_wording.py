@@ -57,3 +57,8 @@ def test_checks_of_the_generator_bear_scenarios_names() -> None:
     assert wording.check_words("load_generator", "rollback") == "rollback"
     assert wording.check_words("rollback", "rollback") == "switch back"
     assert wording.check_words("security", "no_secret_leaks") == "no secret leaks"
+
+
+def test_the_short_steps_of_a_search_share_a_label() -> None:
+    labels = [wording.scenario_label(name) for name in ("sustained", "staircase", "search-1", "search-2", "search-10")]
+    assert labels == ["sustained load", "staircase", "search", "", ""]

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.collectors import CollectError, Context
+from harness.capacity import Step, capacity
+from harness.collectors import CollectError, Context, search
 from harness.collectors import scenarios as collector
 from harness.collectors.driving import load_spec, start
 from harness.load.phases import spike, sustained
+from harness.model import Outcome
 from harness.plan import load_plan
 from harness.profiles import PROFILES
 from harness.store import create_run
@@ -50,3 +52,14 @@ def test_no_other_scenario_is_cut(context: Context) -> None:
     phases = sustained(600, 2)
     assert collector._able(context, "sustained", phases) == phases
     assert context.refused == {}
+
+
+def test_a_search_that_the_generator_ends_says_so(context: Context) -> None:
+    held, failed = (
+        Step(rate_rps=rate, outcome=outcome, reason="so")
+        for rate, outcome in ((440, Outcome.PASS), (445, Outcome.FAIL))
+    )
+    search._note_refusal(context, capacity([held, failed]))
+    assert context.refused == {}
+    search._note_refusal(context, capacity([held]))
+    assert context.refused == {STAIRCASE: "refused: this generator can do 450 req/s here, 660 asked"}
