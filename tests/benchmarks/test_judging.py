@@ -44,7 +44,9 @@ def big_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int]
     def written(rows: int) -> tuple[Path, Cost]:
         root = folder / str(rows)
         root.mkdir()
-        return root, cost_of(sys.executable, "-m", "tests.benchmarks.big_run", str(root), str(rows))
+        cost = cost_of(sys.executable, "-m", "tests.benchmarks.big_run", str(root), str(rows))
+        assert cost.exit_code == 0
+        return root, cost
 
     yield written
     shutil.rmtree(folder)
