@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from harness.calibration import facts as calibration_facts
 from harness.load.phases import spike, staircase, sustained
 from harness.load.schedule import phase_starts_ns, schedule
 from harness.load.spec import LoadSpec
 from harness.model import Evidence, Status
 from harness.plan import load_plan
 from harness.store import create_run
+from tests.builders import a_trial
 
 if TYPE_CHECKING:
     from harness.load.spec import Phase
@@ -69,6 +71,7 @@ def write_big_run(root: Path, rows: int, latency_ms: float = 4.0) -> Path:
     cpu = pd.DataFrame({"t_ns": polls, "busy_cores": 1.2, "own_cores": 1.1})
     run.write(_evidence("timeline", {}, events=events))
     run.write(_evidence("machine", {"cpu_count": 2}, cpu=cpu))
+    run.write(_evidence("calibration", calibration_facts([a_trial(rate_rps=2.5 * RPS)], 2 * RPS, 2.5, 1)))
     run.write(_evidence("ledger", {"scenarios": scenarios, "requests": ""}, requests=requests))
     run.seal()
     return run.folder
