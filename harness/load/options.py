@@ -45,9 +45,7 @@ COMMON = (
     Option("--protocol", "grpc", "protocol of the target", str, ("grpc", "http")),
     Option("--method", MODEL_INFER, 'full name of the unary gRPC method; for HTTP like "POST /predict"', str),
     Option("--metadata", "", 'what goes with each request, like "x-api-key=env:KEY, x-team=blue"', str),
-    Option(
-        "--target-ca", "", "PEM file of who signed the target's certificate; encrypts, like --host https://…", str
-    ),
+    Option("--target-ca", "", "PEM file of who signed the target's certificate; encrypts, like --host https://…", str),
     Option("--client-certificate", "", "PEM file of the client's own certificate, for mutual TLS", str),
     Option("--client-key", "", "PEM file of its key", str),
     Option("--target-name", "", "the name in the target's certificate, where it is not the host", str),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 SECRET = "k3y-that-nobody-may-read"  # noqa: S105 - of no service
-DECIDING = {"load_generator", "sustained_latency", "availability", "spike_latency", "ramp_capacity"}
+DECIDING = {"load_generator", "sustained_latency", "availability", "spike_latency", "capacity"}
 
 
 @contextlib.contextmanager
