@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import struct
 import time
 from typing import TYPE_CHECKING
 
+from harness.load.call_headers import call_headers, check_metadata
 from harness.load.channel import Channel, Peer
+from harness.load.grpc_status import CANCELLED, DEADLINE_EXCEEDED, MESSAGE_HEAD, status_of
 from harness.load.hpack_blocks import RequestBlocks
-from harness.load.http2_frames import LOST, NO_ERROR
 from harness.load.sender import NOBODY
 from reference_service.protocol.headers import REQUEST_ID
 
@@ -22,49 +22,21 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from harness.load.hpack_blocks import Answer
+    from harness.load.call_headers import Pairs
+    from harness.load.http2_frames import Stream
     from harness.load.sender import Finish
     from harness.load.spec import LoadSpec
 
-    Pairs = Sequence[tuple[str, str]]
-
-CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, PERMISSION_DENIED = 1, 2, 4, 7
-RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 8, 12, 13, 14, 16
-STATUS_MAX = 16
-MESSAGE_HEAD = struct.Struct(">BI")
-"""A message's prefix: not compressed, and its length."""
-FROM_RESET = {0: INTERNAL, 7: UNAVAILABLE, 8: CANCELLED, 11: RESOURCE_EXHAUSTED, 12: PERMISSION_DENIED}
-"""Status of a stream that was reset, by HTTP/2 error code; others are INTERNAL (gRPC, PROTOCOL-HTTP2, "Errors")."""
-FROM_HTTP = {
-    400: INTERNAL,
-    401: UNAUTHENTICATED,
-    403: PERMISSION_DENIED,
-    404: UNIMPLEMENTED,
-    429: UNAVAILABLE,
-    502: UNAVAILABLE,
-    503: UNAVAILABLE,
-    504: UNAVAILABLE,
-}
-"""Status of an answer without grpc-status, by HTTP status; others are UNKNOWN (gRPC, http-grpc-status-mapping)."""
-
-
-def status_of(answer: Answer | None, received: int, error: int | None) -> int:
-    """The gRPC status of a call that ended with these; a good one must have brought a message."""
-    if answer is not None and answer.grpc_status is not None and error in (None, NO_ERROR):
-        status = answer.grpc_status if answer.grpc_status <= STATUS_MAX else UNKNOWN
-        return INTERNAL if status == 0 and received < MESSAGE_HEAD.size else status
-    if error == LOST:
-        return UNAVAILABLE
-    if error is not None:
-        return FROM_RESET.get(error, INTERNAL)
-    http_status = None if answer is None else answer.http_status
-    return UNKNOWN if http_status is None else FROM_HTTP.get(http_status, UNKNOWN)
+TIMER_STEP_S = 0.001
+"""The event loop's timers count milliseconds; asked for less, they would be due at once, again and again."""
 
 
 class GrpcSender:
     """A `harness.load.sender.Sender` for the method and target of `spec`, over as many connections as it names.
 
-    `metadata` goes with every call; `secrets` too, marked so that no peer or proxy keeps them in a table.
+    `metadata` goes with every call; `secrets` too, marked so that no peer or proxy keeps them in a table. `tls` is made
+    to offer HTTP/2. A request id has 16 characters. The size of an answer is that on the wire, compressed if the peer
+    does so, and 0 unless it is OK. Raises SenderError when the load cannot be sent like this.
     """
 
     def __init__(
@@ -81,11 +53,15 @@ class GrpcSender:
         self._bodies = [MESSAGE_HEAD.pack(0, len(message)) + message for message in pool]
         self._finish, self._timeout_s = finish, spec.timeout_s
         self._loop = asyncio.get_running_loop()
-        self._open: dict[int, tuple[Channel, float]] = {}
+        self._open: dict[int, tuple[Channel, float, Stream]] = {}
         self._alarm: asyncio.TimerHandle | None = None
-        headers = (*_call_headers(spec, secure=tls is not None), *metadata)
-        blocks = functools.partial(RequestBlocks, headers, REQUEST_ID, secrets)
-        peer = Peer(spec.target, tls, spec.tls.server_name if spec.tls else "")
+        check_metadata((*metadata, *secrets))
+        server_name = spec.tls.server_name if spec.tls else ""
+        headers = call_headers(spec.method, server_name or spec.target, spec.timeout_s, secure=tls is not None)
+        blocks = functools.partial(RequestBlocks, (*headers, *metadata), REQUEST_ID, secrets)
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
+        peer = Peer.at(spec.target, tls, server_name)
         self._channels = [Channel(peer, blocks, self._ended) for _ in range(spec.connections)]
 
     async def connect(self, limit_s: float) -> int:
@@ -95,51 +71,46 @@ class GrpcSender:
     def send(self, index: int, message: int, request_id: str) -> None:
         """Send the pool's message number `message` as request `index`."""
         channel = self._channels[index % self.connections]
-        self._open[index] = (channel, time.monotonic() + self._timeout_s)
-        channel.send(index, request_id.encode(), self._bodies[message])
+        deadline = time.monotonic() + self._timeout_s
+        self._open[index] = (channel, deadline, channel.send(index, request_id.encode(), self._bodies[message]))
         if self._alarm is None:
             self._alarm = self._loop.call_later(self._timeout_s, self._expire)
 
     def abandon(self) -> None:
-        """Forget every open request."""
-        self._open.clear()
+        """Forget every open request, and tell the peer."""
+        self._give_up(list(self._open))
 
     async def close(self) -> None:
         """Close the connections."""
         self.abandon()
         if self._alarm is not None:
             self._alarm.cancel()
-        for channel in self._channels:
-            await channel.close()
+        await asyncio.gather(*(channel.close() for channel in self._channels))
 
-    def _ended(self, index: int, answer: Answer | None, received: int, error: int | None) -> None:
-        if self._open.pop(index, None) is not None:
-            size = max(0, received - MESSAGE_HEAD.size)
-            answered_by = NOBODY if answer is None else answer.answered_by
-            self._finish(index, status_of(answer, received, error), size, answered_by)
+    def _ended(self, stream: Stream, error: int | None) -> None:
+        known = self._open.pop(stream.token, None)
+        if known is None:
+            return
+        status, answer = status_of(stream, error), stream.answer
+        if status == CANCELLED and error is not None and time.monotonic() >= known[1]:
+            status = DEADLINE_EXCEEDED  # the peer has seen the deadline first
+        size = 0 if status else stream.received - MESSAGE_HEAD.size
+        self._finish(stream.token, status, size, NOBODY if answer is None else answer.answered_by)
 
     def _expire(self) -> None:
         """End the calls whose deadline has passed: all have the same timeout, so the oldest come first."""
-        now, self._alarm = time.monotonic(), None
-        while self._open:
-            index, (channel, deadline) = next(iter(self._open.items()))
+        now, self._alarm, expired = time.monotonic(), None, []
+        for index, (_, deadline, _) in self._open.items():
             if deadline > now:
-                self._alarm = self._loop.call_later(deadline - now, self._expire)
-                return
-            del self._open[index]
-            channel.give_up(index)
+                self._alarm = self._loop.call_later(max(deadline - now, TIMER_STEP_S), self._expire)
+                break
+            expired.append(index)
+        self._give_up(expired)
+        for index in expired:
             self._finish(index, DEADLINE_EXCEEDED, 0, NOBODY)
 
-
-def _call_headers(spec: LoadSpec, *, secure: bool) -> Pairs:
-    """The headers of every call of `spec`, in the order that HTTP/2 and gRPC want."""
-    return (
-        (":method", "POST"),
-        (":scheme", "https" if secure else "http"),
-        (":path", spec.method),
-        (":authority", spec.target),
-        ("te", "trailers"),
-        ("grpc-timeout", f"{round(spec.timeout_s * 1000)}m"),
-        ("content-type", "application/grpc"),
-        ("user-agent", "gonogo"),
-    )
+    def _give_up(self, indices: list[int]) -> None:
+        """Forget these calls, the newest first: otherwise those that wait for an older one's end would still be sent."""
+        for index in reversed(indices):
+            channel, _, stream = self._open.pop(index)
+            channel.give_up(stream)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpack import Decoder
 
+from harness.load.http2_frames import HEADERS_MAX
 from harness.load.sender import NOBODY, AnsweredBy
 from reference_service.protocol.headers import MODEL_VERSION, ZONE
 
@@ -22,7 +23,13 @@ STATIC_ENTRIES = 61
 ENTRY_OVERHEAD = 32
 """What an entry weighs in the dynamic table beside its name and value (RFC 7541, 4.1)."""
 MEMO_MAX = 4096
+GOOD_HTTP = 200
+DIGITS_MAX = 9
+ENCODINGS = (b"deflate", b"gzip")
+"""Compressions that a call offers to take, as gRPC's own clients do; a server may compress without asking for them."""
+_ANSWERED_BY = (ZONE.encode(), MODEL_VERSION.encode())
 _INDEXED, _INCREMENTAL, _LITERAL, _NEVER, _SIZE_UPDATE = 0x80, 0x40, 0x00, 0x10, 0x20
+_SIZE_UPDATES = frozenset(bytes([_SIZE_UPDATE | low]) for low in range(_SIZE_UPDATE))
 
 
 def integer(value: int, prefix_bits: int, flags: int) -> bytes:
@@ -46,8 +53,8 @@ def literal(name: str, value: str, kind: int = _LITERAL) -> bytes:
 class RequestBlocks:
     """Encodes the headers of one connection's requests: constant ones, and `varying`, which is different each time.
 
-    The first block puts the constant headers into the peer's dynamic table, all later ones refer to them; a peer that
-    grants too small a table gets literals every time. `secret` headers are never indexed (RFC 7541, 7.1.3).
+    The first block puts the constant headers into the peer's dynamic table, all later ones refer to them; where they
+    are too much for the table granted, all are literals. `secret` headers are never indexed (RFC 7541, 7.1.3).
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class RequestBlocks:
         self._constant, self._varying = tuple(constant), varying
         self._secret = b"".join(literal(name, value, _NEVER) for name, value in secret)
         self._size, self._prefix, self._later = DEFAULT_TABLE_SIZE, b"", b""
+        self._spell_out_unless_it_fits()
 
     @property
     def table_bytes(self) -> int:
@@ -68,7 +76,10 @@ class RequestBlocks:
         if size < self._size:
             self._size = size
             self._prefix = integer(size, 5, _SIZE_UPDATE)
-        if size < self.table_bytes:
+            self._spell_out_unless_it_fits()
+
+    def _spell_out_unless_it_fits(self) -> None:
+        if self._size < self.table_bytes:
             literals = b"".join(literal(name, value) for name, value in self._constant)
             name = self._varying.encode()
             self._later = literals + self._secret + bytes([_LITERAL]) + integer(len(name), 7, 0) + name
@@ -86,19 +97,31 @@ class RequestBlocks:
 
 
 class Answer(NamedTuple):
-    """What the headers of an answer say, as far as a load wants to know; None or "" for what they don't."""
+    """What the headers of an answer say, as far as a load wants to know; None or "" for what they don't.
+
+    `encoded`: its message may be compressed, by an encoding that was offered.
+    """
 
     http_status: int | None
     grpc_status: int | None
     answered_by: AnsweredBy
+    encoded: bool = False
 
     def followed_by(self, trailers: Answer) -> Answer:
-        """This one with what the trailers behind it add."""
+        """This one with the trailers behind it, whose the status is to say; none behind an HTTP error (gRPC's mapping).
+
+        An interim answer (1xx) counts for nothing.
+        """
         mine, theirs = self.answered_by, trailers.answered_by
         by = mine if theirs == NOBODY else theirs if mine == NOBODY else _joined(mine, theirs)
-        status = self.grpc_status if trailers.grpc_status is None else trailers.grpc_status
-        http_status = self.http_status if trailers.http_status is None else trailers.http_status
-        return Answer(http_status, status, by)
+        if self.http_status == GOOD_HTTP:
+            return Answer(GOOD_HTTP, trailers.grpc_status, by, self.encoded)
+        interim = self.http_status is not None and self.http_status < GOOD_HTTP
+        return trailers if interim else Answer(self.http_status, None, by)
+
+    def without_trailers(self) -> Answer:
+        """This one, when nothing comes behind the data: a status ahead of them is none."""
+        return Answer(self.http_status, None, self.answered_by)
 
 
 def _joined(first: AnsweredBy, last: AnsweredBy) -> AnsweredBy:
@@ -113,26 +136,30 @@ class AnswerBlocks:
     """
 
     def __init__(self) -> None:
-        self._decoder = Decoder()
+        self._decoder = Decoder(HEADERS_MAX)
         self._memo: dict[bytes, Answer] = {}
 
     def answer(self, block: bytes) -> Answer:
-        """What the headers in `block` say."""
+        """What the headers in `block` say; of several with the same name, the first counts."""
         known = self._memo.get(block)
         if known is not None:
             return known
-        found = _answer({str(name): str(value) for name, value in self._decoder.decode(block)})
-        if self._decoder.header_table.dynamic_entries or len(self._memo) >= MEMO_MAX:
-            self._memo.clear()  # a block's meaning depends on those before, or every block is new
-        if not self._decoder.header_table.dynamic_entries:
+        table = self._decoder.header_table
+        keeps_table = bool(table.dynamic_entries) or block[:1] in _SIZE_UPDATES
+        found = _answer({bytes(name): value for name, value in reversed([*self._decoder.decode(block, raw=True)])})
+        keeps_table = keeps_table or bool(table.dynamic_entries)
+        if keeps_table or len(self._memo) >= MEMO_MAX:
+            self._memo.clear()  # a block's meaning, or its effect on later ones, depends on those before; or all differ
+        if not keeps_table:
             self._memo[block] = found
         return found
 
 
-def _answer(headers: Mapping[str, str]) -> Answer:
-    answered_by = AnsweredBy(headers.get(ZONE, ""), headers.get(MODEL_VERSION, ""))
-    return Answer(_number(headers.get(":status")), _number(headers.get("grpc-status")), answered_by)
+def _answer(headers: Mapping[bytes, bytes]) -> Answer:
+    answered_by = AnsweredBy(*(headers.get(name, b"").decode("utf-8", "replace") for name in _ANSWERED_BY))
+    encoded = headers.get(b"grpc-encoding", b"") in ENCODINGS
+    return Answer(_number(headers.get(b":status")), _number(headers.get(b"grpc-status")), answered_by, encoded)
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+def _number(text: bytes | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() and len(text) <= DIGITS_MAX else None

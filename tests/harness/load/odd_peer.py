@@ -1,0 +1,156 @@
+"""An HTTP/2 server written by hand, frame by frame, for whatever a decent server would never do.
+
+Rule: a script says what it sends and when; its frames are written here without the code under test, and its headers by
+the `hpack` library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpack import Decoder, Encoder
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Sequence
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG = 1, 4, 8, 32
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+GOOD, TRAILERS = ((":status", "200"), ("content-type", "application/grpc")), (("grpc-status", "0"),)
+
+Headers = "Sequence[tuple[str, str]]"
+
+
+def frame(kind: int, flags: int, number: int, payload: bytes = b"") -> bytes:
+    """A frame, however wrong."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", number) + payload
+
+
+def u32(value: int) -> bytes:
+    """Four octets."""
+    return struct.pack(">I", value)
+
+
+def settings(*pairs: tuple[int, int]) -> bytes:
+    """A SETTINGS frame."""
+    return frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *pair) for pair in pairs))
+
+
+def message(content: bytes, flag: int = 0) -> bytes:
+    """A gRPC message with its prefix."""
+    return bytes([flag]) + u32(len(content)) + content
+
+
+def block(headers: Sequence[tuple[str, str]]) -> bytes:
+    """A header block that neither uses nor changes a table."""
+    return Encoder().encode([(name, value, True) for name, value in headers])  # sensitive: never indexed
+
+
+def answer(number: int, content: bytes = b"world", trailers: Sequence[tuple[str, str]] = TRAILERS) -> bytes:
+    """The three frames of a good answer."""
+    return (
+        frame(HEADERS, END_HEADERS, number, block(GOOD))
+        + frame(DATA, 0, number, message(content))
+        + frame(HEADERS, END_HEADERS | END_STREAM, number, block(trailers))
+    )
+
+
+class Request(NamedTuple):
+    """A request that came whole."""
+
+    number: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class OddPeer:
+    """One connection of the server. `frames` holds (kind, flags, stream, payload) of all that came, requests apart."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer, self._reader, self._decoder = writer, reader, Decoder()
+        self.frames: list[tuple[int, int, int, bytes]] = []
+        self._open: dict[int, tuple[list[tuple[str, str]], bytes]] = {}
+
+    def send(self, *parts: bytes) -> None:
+        """Write these bytes."""
+        self.writer.write(b"".join(parts))
+
+    async def greet(self, *pairs: tuple[int, int]) -> None:
+        """Read the client's preface, send settings."""
+        assert await self._reader.readexactly(len(PREFACE)) == PREFACE
+        self.send(settings(*pairs))
+
+    async def request(self) -> Request:
+        """The next request that came whole; a client that closes raises IncompleteReadError."""
+        while True:
+            kind, flags, number, payload = await self.read()
+            if kind == HEADERS:
+                assert flags & END_HEADERS
+                decoded = [(str(name), str(value)) for name, value in self._decoder.decode(payload)]
+                self._open[number] = (decoded, b"")
+            elif kind == DATA:
+                headers, body = self._open[number]
+                self._open[number] = (headers, body + payload)
+                if flags & END_STREAM:
+                    return Request(number, *self._open.pop(number))
+            else:
+                self.frames.append((kind, flags, number, payload))
+
+    async def read(self) -> tuple[int, int, int, bytes]:
+        """The next frame."""
+        head = await self._reader.readexactly(9)
+        payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
+        return head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+    async def until_frame(self, kind: int, number: int | None = None) -> tuple[int, int, int, bytes]:
+        """Read on until such a frame comes."""
+        while True:
+            found = await self.read()
+            if found[0] == kind and number in (None, found[2]):
+                return found
+
+    async def answer_all(self) -> None:
+        """Answer every request, until the client closes."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                self.send(answer((await self.request()).number))
+
+
+Script = "Callable[[OddPeer], Awaitable[None]]"
+
+
+@contextlib.asynccontextmanager
+async def odd_server(*scripts: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server whose first connection follows the first script, and so on, the last one for all after; its address.
+
+    A connection is closed where its script ends. What a script raises is raised at the end.
+    """
+    problems: list[BaseException] = []
+    tasks: list[asyncio.Task[None]] = []
+    count = iter(range(10**6))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.current_task())  # type: ignore[arg-type]  # a task serves
+        try:
+            await scripts[min(next(count), len(scripts) - 1)](OddPeer(reader, writer))
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client closed, or the test is over
+        except Exception as error:  # noqa: BLE001 - raised below
+            problems.append(error)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for problem in problems:
+        raise problem
