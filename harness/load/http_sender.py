@@ -11,6 +11,7 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
+import httpcore
 import httpx
 
 from harness.load.sender import NOBODY, AnsweredBy, SenderError
@@ -103,15 +104,16 @@ class HttpSender:
         return sum(task.result() for task in done)
 
     async def _try_connection(self) -> bool:
-        name = (self._server_name or self._url.host) if self._tls else None
-        port = self._url.port or (443 if self._tls else 80)
+        """By the transports' own means, so that all they load when first used is there before the first request."""
+        url, name = self._url, self._server_name or self._url.host
+        port = url.port or (443 if self._tls else 80)
         try:
-            _, writer = await asyncio.open_connection(self._url.host, port, ssl=self._tls, server_hostname=name)
-        except OSError:  # ssl.SSLError is one
+            stream = await httpcore.AnyIOBackend().connect_tcp(url.host, port)
+            if self._tls is not None:
+                stream = await stream.start_tls(self._tls, server_hostname=name)
+            await stream.aclose()
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             return False
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
         return True
 
     def send(self, index: int, message: int, request_id: str) -> None:
