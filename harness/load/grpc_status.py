@@ -55,4 +55,4 @@ def _is_one_message(stream: Stream, *, encoded: bool) -> bool:
     if stream.received < MESSAGE_HEAD_SIZE:
         return False
     compressed, length = MESSAGE_HEAD.unpack_from(stream.head)
-    return length == stream.received - MESSAGE_HEAD_SIZE and compressed <= encoded
+    return bool(length == stream.received - MESSAGE_HEAD_SIZE and compressed <= encoded)
