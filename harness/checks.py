@@ -80,7 +80,11 @@ def latency_of(name: str, times_ms: Reals, blocks: tuple[Counts, Counts], limit_
 
 
 def proportion(name: str, blocks: tuple[Counts, Counts], ratio_max: float, confidence: float, *, what: str) -> Check:
-    """The share of bad ones against the share allowed; `what` says what a bad one is, as in "requests failed"."""
+    """The share of bad ones against the share allowed; `what` says what a bad one is, as in "requests failed".
+
+    The interval is a pair of exact one-sided bounds, each at `confidence`, on counts divided by the design effect: PASS
+    has its upper end at most at the limit, FAIL its lower end at least there.
+    """
     ruling = judge_proportion(*blocks, ratio_max, confidence)
     return Check(
         name=name,

@@ -82,7 +82,8 @@ class Evidence:
 class Check:
     """One comparison of an observed value with its limit; a gate makes one or more.
 
-    `comparison` is how observed must stand to the limit ("≤", "≥", "="). `interval` is at the Plan's confidence.
+    `comparison` is how observed must stand to the limit ("≤", "≥", "="). Each end of `interval` is at
+    the Plan's confidence.
     `n` counts the observations. `reason` is one line in words a director reads.
     """
 

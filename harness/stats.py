@@ -9,23 +9,37 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from harness.binomial import Reals, lower_bound, upper_bound
+from harness.bursts import Counts, Prefixes, joined
 from harness.model import Outcome
 
-Counts = NDArray[np.int64]
-Reals = NDArray[np.float64]
+__all__ = [
+    "Counts",
+    "Reals",
+    "Ruling",
+    "design_effect",
+    "judge_proportion",
+    "lower_bound",
+    "quantile",
+    "quantile_interval",
+    "quantile_of",
+    "upper_bound",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
     """What `over` bad ones among `n` say about a limit on their ratio.
 
-    `lower` and `upper` each bound the true ratio at the confidence asked for, on counts divided by the design effect.
-    `needed` is how many more requests, none of them bad, would make an UNKNOWN a PASS.
+    `lower` and `upper` each bound the true ratio at the confidence asked for, by exact one-sided bounds on counts
+    divided by the design effect; together they hold at 2·confidence − 1. PASS is `upper` ≤ limit, FAIL `lower` ≥ limit.
+    `design_effect` is that of the blocks as they are. `needed` is how many more requests, none of them bad, would make
+    an UNKNOWN a PASS.
     """
 
     outcome: Outcome
@@ -47,42 +61,41 @@ def judge_proportion(over: Counts, n: Counts, ratio_max: float, confidence: floa
 
     Bad ones come in bursts, so both counts are divided by the design effect before an exact binomial test (Rao and
     Scott, "A simple method for the analysis of clustered binary data", Biometrics 48, 1992). FAIL uses the design
-    effect observed. PASS must hold for every smaller number of bad ones too, at its most concentrated: a design effect
-    alone falls when more bad ones come evenly spread, and more bad ones must never turn UNKNOWN into PASS.
+    effect observed. PASS, which launches, must hold
+
+    - for blocks joined in twos, fours and so on too, because bursts may outlast a block (Flyvbjerg and Petersen,
+      "Error estimates on averages of correlated data", Journal of Chemical Physics 91, 1989);
+    - with an allowance for a design effect that few bursts understate (`Prefixes.allowed`);
+    - for every smaller number of bad ones, at its most concentrated: a design effect alone falls when more bad ones
+      come evenly spread, and more bad ones must never turn UNKNOWN into PASS.
+
+    What no block shows can't be allowed for: that a rare, long stall falls into no second of a short run.
 
     `over` and `n` have one element a block, 0 ≤ over ≤ n; blocks without requests are left out. Raises ValueError.
     """
     if over.shape != n.shape or np.any(over < 0) or np.any(over > n):
         raise ValueError("each block must have 0 ≤ over ≤ n")
-    prefixes = _Prefixes.of(over[n > 0])
     total, bad = int(n.sum()), int(over.sum())
     if total == 0:
-        needed: int | None = _needed(prefixes, 0, ratio_max, confidence)
+        needed = Prefixes.of(over[n > 0]).enough(1, ratio_max, confidence)
         return Ruling(outcome=Outcome.UNKNOWN, over=0, n=0, lower=0.0, upper=1.0, design_effect=1.0, needed=needed)
-    effect = float(prefixes.design_effects(total)[-1])
+    effect = design_effect(over, n)
     lower = lower_bound(bad / effect, total / effect, confidence)
-    proven = bool(_proves(np.float64(bad), np.float64(total), ratio_max, confidence))  # cheap, and necessary
-    proven = proven and prefixes.prove(total, ratio_max, confidence)
-    upper = prefixes.upper(total, confidence) if proven else upper_bound(bad / effect, total / effect, confidence)
-    outcome = Outcome.PASS if proven else Outcome.FAIL if bad and lower >= ratio_max else Outcome.UNKNOWN
-    needed = _needed(prefixes, total, ratio_max, confidence) if outcome is Outcome.UNKNOWN else None
-    return Ruling(outcome=outcome, over=bad, n=total, lower=lower, upper=upper, design_effect=effect, needed=needed)
-
-
-def upper_bound(over: float, n: float, confidence: float) -> float:
-    """Exact one-sided upper bound of a ratio (Clopper and Pearson, Biometrika 26, 1934), for real-valued counts."""
-    return 1.0 if over >= n else float(special.betaincinv(over + 1, n - over, confidence))
-
-
-def lower_bound(over: float, n: float, confidence: float) -> float:
-    """Exact one-sided lower bound of a ratio (Clopper and Pearson, Biometrika 26, 1934), for real-valued counts."""
-    return 0.0 if over <= 0 else float(special.betaincinv(over, n - over + 1, 1 - confidence))
+    found = partial(Ruling, over=bad, n=total, lower=lower, design_effect=effect)
+    if bad and lower >= ratio_max:
+        return found(outcome=Outcome.FAIL, upper=upper_bound(bad / effect, total / effect, confidence))
+    parts = joined(over, n)
+    upper = max(part.upper(total, confidence) for part in parts)
+    if not any(part.unproven(total, ratio_max, confidence) for part in parts):
+        return found(outcome=Outcome.PASS, upper=upper)
+    needed = max(part.enough(total, ratio_max, confidence) for part in parts) - total
+    return found(outcome=Outcome.UNKNOWN, upper=upper, needed=needed)
 
 
 def design_effect(over: Counts, n: Counts) -> float:
     """Variance of the counts in blocks over the binomial's, at least 1 (Kish, "Survey Sampling", 1965, §5.4)."""
     used = n > 0
-    return float(_Prefixes.of(over[used]).design_effects(int(n.sum()))[-1]) if used.any() else 1.0
+    return float(Prefixes.of(over[used]).design_effects(int(n.sum()))[-1]) if used.any() else 1.0
 
 
 def quantile(values: Reals, share: float) -> float:
@@ -123,66 +136,3 @@ def quantile_interval(
     scale = len(values) / n
     low, high = values[math.floor(low_rank * scale) - 1], values[min(math.ceil(high_rank * scale), len(values)) - 1]
     return (float(low), float(high)) if math.isfinite(high) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Prefixes:
-    """Every number t' = 0 … t of bad ones at its most concentrated: fullest block first.
-
-    The sum of squares of such a prefix is the largest that t' bad ones can have within the observed counts, and it
-    only grows when a block's count grows (majorisation: Marshall, Olkin and Arnold, "Inequalities", 2nd edition, §1.A).
-    """
-
-    counts: Reals
-    squares: Reals
-    blocks: int
-
-    @classmethod
-    def of(cls, over: Counts) -> _Prefixes:
-        fullest_first = np.sort(over)[::-1].astype(np.float64)
-        ends = np.concatenate(([0.0], np.cumsum(fullest_first)))
-        squares = np.concatenate(([0.0], np.cumsum(fullest_first**2)))
-        counts = np.arange(int(ends[-1]) + 1, dtype=np.float64)
-        whole = np.searchsorted(ends, counts, side="right") - 1
-        return cls(counts, squares[whole] + (counts - ends[whole]) ** 2, len(over))
-
-    def design_effects(self, total: int) -> Reals:
-        """Sample variance over blocks / binomial variance of a block, both unbiased; one bad one alone shows no burst.
-
-        With a single block nothing shows independence, so all bad ones count as one.
-        """
-        if self.blocks < 2:  # noqa: PLR2004 - a variance needs two
-            return np.maximum(1.0, self.counts)
-        variance = (self.squares - self.counts**2 / self.blocks) / (self.blocks - 1)
-        binomial = self.counts / self.blocks * (total - self.counts) / max(total - 1, 1)
-        effects = np.divide(variance, binomial, out=np.ones_like(variance), where=binomial > 0)
-        return np.maximum(1.0, effects)
-
-    def prove(self, total: int, ratio_max: float, confidence: float) -> bool:
-        effects = self.design_effects(total)
-        return bool(np.all(_proves(self.counts / effects, total / effects, ratio_max, confidence)))
-
-    def upper(self, total: int, confidence: float) -> float:
-        effects = self.design_effects(total)
-        return float(np.max(special.betaincinv(self.counts / effects + 1, (total - self.counts) / effects, confidence)))
-
-
-def _proves(over: Reals | np.float64, n: Reals | np.float64, ratio_max: float, confidence: float) -> NDArray[np.bool_]:
-    """P(Binom(n, ratio_max) ≤ over) ≤ 1 − confidence, by the regularised incomplete beta function.
-
-    P(Binom(n, q) ≤ t) = I_{1−q}(n − t, t + 1) = 1 − I_q(t + 1, n − t) (NIST DLMF 8.17.5), which also serves reals.
-    """
-    clean = np.maximum(n - over, np.finfo(np.float64).tiny)
-    return np.asarray(special.betaincc(over + 1, clean, ratio_max) <= 1 - confidence)
-
-
-def _needed(prefixes: _Prefixes, total: int, ratio_max: float, confidence: float) -> int:
-    """How many more clean requests make the ruling PASS: doubling, then bisection (the test is monotone in n)."""
-    high = max(total, 1)
-    while not prefixes.prove(high, ratio_max, confidence):
-        high *= 2
-    low = total
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if prefixes.prove(middle, ratio_max, confidence) else (middle, high)
-    return high - total
