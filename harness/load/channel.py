@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BACKOFF_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Pauses after failed attempts: gRPC's own 1 s to 120 s would keep failing a service that is back."""
 ATTEMPT_LIMIT_S = 3.0
-SHORT_LIVED_S = 0.5
+SHORT_LIVED_S = 0.05
 """Connections lost sooner, one after the other, are made again after a pause only: a peer that drops all of them is not
 hammered. Calls wait meanwhile, because no attempt has failed."""
 CLOSE_LIMIT_S = 0.5

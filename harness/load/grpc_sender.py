@@ -110,7 +110,7 @@ class GrpcSender:
             self._finish(index, DEADLINE_EXCEEDED, 0, NOBODY)
 
     def _give_up(self, indices: list[int]) -> None:
-        """Forget these calls, the newest first: else those that wait for the end of an older one would be sent."""
+        """Forget these calls, the newest first: those that wait for an older one would otherwise be sent at its end."""
         for index in reversed(indices):
             channel, _, stream = self._open.pop(index)
             channel.give_up(stream)

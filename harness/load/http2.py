@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
-        self.closed: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[bool] = loop.create_future()
         self._requests, self._answers, self._ended = requests, answers, ended
         self._streams: dict[int, wire.Stream] = {}
         self._unsent: OrderedDict[int, wire.Stream] = OrderedDict()
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._write: Callable[[bytes], None] = wire.nowhere
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin: the peer may send as much as it likes, and keep no header table."""
+        """Speak first."""
         self._transport = transport  # type: ignore[assignment]  # a stream transport
         self._write = transport.write  # type: ignore[attr-defined]  # the same
         self._write(wire.OPENING)
@@ -59,12 +59,11 @@ class Connection(asyncio.Protocol):
         del exc
         self._transport, self._write = None, wire.nowhere  # a lost transport may raise
         self._leave()
-        self.closed.set_result(None)
-        if not self.ready.done():
-            self.ready.set_result(False)
-        streams, self._streams = self._streams, {}
-        for stream in streams.values():
-            self._ended(stream, wire.LOST)
+        for future in (self.closed, self.ready):
+            if not future.done():
+                future.set_result(False)
+        for number in tuple(self._streams):
+            self._end(number, wire.LOST)
 
     def open(self, stream: wire.Stream) -> None:
         """Send a request; its body must not be empty."""
@@ -96,10 +95,12 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def abort(self) -> None:
-        """End the connection at once, telling that every open stream is lost; harmless when it never came about."""
+        """End the connection at once, telling that every open stream is lost, even if it never came about."""
         self._leave()
         if self._transport is not None:
             self._transport.abort()
+        else:
+            self.connection_lost(None)
 
     def _leave(self) -> None:
         """Send no more requests, and close when the last one that is open has ended."""
@@ -218,8 +219,7 @@ class Connection(asyncio.Protocol):
         self._headers(first_flags | flags & wire.END_HEADERS, number, block)
 
     def _end(self, number: int, error: int | None) -> None:
-        stream = self._streams.pop(number, None)
-        if stream is None:
+        if (stream := self._streams.pop(number, None)) is None:
             return
         if stream.unsent:  # answered before it was all sent: say that the rest will not come
             self._uploads.drop(stream)

@@ -83,6 +83,7 @@ class AioPeer:
 
     def start(self) -> None:
         """Start it, at the same port as before."""
+        self.kill()
         command = tethered([sys.executable, str(AIO_PEER), str(self.port), json.dumps(self._options)])
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
@@ -104,7 +105,9 @@ class AioPeer:
         """End it at once."""
         if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
 
 
 @contextlib.contextmanager
