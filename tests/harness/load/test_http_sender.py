@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from harness.load.http_sender import HttpSender, status_of
 from harness.load.sender import NOBODY, AnsweredBy, SenderError
@@ -17,7 +18,7 @@ from tests.integration.http_service import HttpService, serving
 from tests.integration.load_support import small_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from harness.load.sender import Sender
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 POOL = [b'{"user": 1}', b'{"user": 2}']
 ZONE_A = AnsweredBy("zone-a", "7")
 LIMIT_S = 10.0
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """On the event loop that loads run on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -71,7 +78,7 @@ def _drive(
             finally:
                 await sender.close()
 
-    asyncio.run(run())
+    _run(run())
     return ends
 
 
@@ -145,7 +152,7 @@ def test_a_service_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
         await ends.wait(2)
         await sender.close()
 
-    asyncio.run(run())
+    _run(run())
     assert list(ends.by_index.values()) == [(14, 0, NOBODY)] * 2
 
 
@@ -213,7 +220,7 @@ def test_a_method_that_is_no_http_request_is_an_error_and_not_a_failing_load(tmp
         HttpSender(small_spec(tmp_path, "127.0.0.1:eighty", method="POST /x"), POOL, Ends().finish)
 
     with pytest.raises(SenderError, match="is no HTTP request"):
-        asyncio.run(run())
+        _run(run())
 
 
 def _status_over_tls(
@@ -231,7 +238,7 @@ def _status_over_tls(
             await ends.wait(1)
             await sender.close()
 
-    asyncio.run(run())
+    _run(run())
     return ends.by_index[0][0]
 
 
