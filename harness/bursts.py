@@ -108,15 +108,14 @@ class Prefixes:
 
 
 def joined(over: Counts, n: Counts) -> list[Prefixes]:
-    """The blocks as they are, then each two neighbours joined, each four and so on; groups without requests left out.
+    """The blocks as they are, then two neighbours joined to one, four, eight …; without those that have no requests.
 
-    How often is a matter of the number of blocks alone, so that it can't change with the number of bad ones.
+    Which are joined is a matter of their number alone, so that it can't change with the bad ones. Groups differ by one
+    block at most: of unequal ones the counts would vary without any burst.
     """
-    found = [Prefixes.of(over[n > 0])]
-    size = 1
-    while len(over) >= 2 * GROUPS_MIN and size < JOINED_MAX:
-        pairs = [np.append(column, np.zeros(len(column) % 2, column.dtype)).reshape(-1, 2) for column in (over, n)]
-        over, n = (pair.sum(axis=1) for pair in pairs)
+    found, size = [Prefixes.of(over[n > 0])], 2
+    while size <= JOINED_MAX and len(over) // size >= GROUPS_MIN:
+        starts = np.linspace(0, len(over), len(over) // size, endpoint=False).astype(np.int64)
+        found.append(Prefixes.of(np.add.reduceat(over, starts)[np.add.reduceat(n, starts) > 0]))
         size *= 2
-        found.append(Prefixes.of(over[n > 0]))
     return found

@@ -22,7 +22,7 @@ PROMISED = {"independent", "stalls of 0.2 s", "bursts of 0.2 s, half bad", "leve
 """Memory of a fraction of a second: at 120 s, a hundred bursts' worth of it."""
 
 
-@pytest.mark.parametrize(("run_s", "runs"), [(36.0, 400), (120.0, 400), (600.0, 200)])
+@pytest.mark.parametrize(("run_s", "runs"), [(36.0, 400), (120.0, 400), (600.0, 150)])
 def test_error_rates(benchmark: BenchmarkFixture, run_s: float, runs: int) -> None:
     def table() -> dict[str, Rates]:
         return {name: error_rates(name, run_s, runs) for name in STREAMS}

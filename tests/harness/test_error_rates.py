@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.bursts import joined
 from harness.model import Outcome
 from harness.stats import design_effect, judge_proportion
 from tests.harness.streams import CONFIDENCE, LIMIT, STREAMS, blocks, error_rates, margin
@@ -45,6 +46,15 @@ def test_bursts_that_outlast_a_block_are_seen_too() -> None:
     assert ruling.outcome is Outcome.UNKNOWN
     n[-1] += ruling.needed
     assert judge_proportion(stretch, n, 0.005, CONFIDENCE).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(19, 1), (20, 2), (400, 6), (1001, 7), (9999, 7)])
+def test_joined_blocks_show_no_bursts_where_there_are_none(seconds: int, sizes: int) -> None:
+    rng, n = np.random.default_rng(5), np.full(seconds, 1000)
+    drawn = [joined(rng.binomial(n, LIMIT), n) for _ in range(100)]
+    effects = np.array([[part.design_effects(int(n.sum()))[-1] for part in parts] for parts in drawn])
+    assert effects.shape == (100, sizes)
+    assert effects.mean(axis=0).max() < 1.25  # at least 1 each: the mean of what is above it by chance
 
 
 def test_caution_does_not_cost_the_power_to_pass() -> None:
