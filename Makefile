@@ -21,6 +21,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## measure what is promised of speed; on a quiet machine, for minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	mkdir -p .benchmarks
 	$(BIN)/python -m pytest tests/benchmarks -m bench --benchmark-json=.benchmarks/bench.json
 
