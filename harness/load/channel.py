@@ -97,12 +97,11 @@ class Channel:
             await asyncio.wait((self._keeping,))
         for connection in self._made:
             connection.close()
-        for hurry in (False, True):
-            if hurry:
-                for connection in self._made:
-                    connection.abort()
-            if self._made:
-                await asyncio.wait([connection.closed for connection in self._made], timeout=CLOSE_LIMIT_S)
+        if self._made:
+            await asyncio.wait([connection.closed for connection in self._made], timeout=CLOSE_LIMIT_S)
+        for connection in self._made:
+            connection.abort()
+        await asyncio.sleep(0)  # the transports' turn
 
     def _report(self, keeping: asyncio.Task[None]) -> None:
         """Whatever ends the keeping but `close` is a bug, and the loop's owner must hear of it."""

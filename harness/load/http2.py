@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._write(wire.OPENING)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Every open stream is lost with it."""
+        """Every open stream is lost with it; said again, it changes nothing."""
         del exc
         self._transport, self._write = None, wire.nowhere  # a lost transport may raise
         self._leave()
@@ -95,12 +95,10 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def abort(self) -> None:
-        """End the connection at once, telling that every open stream is lost, even if it never came about."""
-        self._leave()
+        """End the connection at once: every open stream is lost. An attempt that is broken off ends by nothing else."""
         if self._transport is not None:
             self._transport.abort()
-        else:
-            self.connection_lost(None)
+        self.connection_lost(None)
 
     def _leave(self) -> None:
         """Send no more requests, and close when the last one that is open has ended."""

@@ -64,6 +64,7 @@ class Calls:
 
     def __init__(self, target: str, pool: Sequence[bytes] = (b"hello",), **keywords: Any) -> None:
         of_sender = {name: keywords.pop(name) for name in ("metadata", "secrets", "tls") if name in keywords}
+        keywords["tls"] = keywords.pop("spec_tls", None)
         fields: dict[str, Any] = {"connections": 1, "timeout_s": LIMIT_S, "method": "/test.Service/Call"}
         spec = LoadSpec(
             scenario="test",
@@ -72,7 +73,7 @@ class Calls:
             requests="",
             ledger="",
             zero_ns=0,
-            **(fields | keywords | ({"tls": keywords["spec_tls"]} if "spec_tls" in keywords else {})),
+            **fields | keywords,
         )
         self.ends: dict[int, End] = {}
         self.sender = GrpcSender(spec, pool, self._finish, **of_sender)

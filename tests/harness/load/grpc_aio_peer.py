@@ -1,4 +1,4 @@
-"""An asyncio gRPC server that does what each request tells it to, for tests; prints its port, then what it saw.
+"""An asyncio gRPC server that does what each request tells it to, for tests; prints its port, at its end what it saw.
 
 Rule: runs alone: `grpc_aio_peer.py PORT OPTIONS`. SIGTERM lets calls in flight finish for two seconds. A request is
 JSON, and may name: sleep_s, code, size (of the answer), initial and trailing metadata, early (send headers first).
@@ -20,10 +20,7 @@ LARGEST = 64 << 20
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def say(**seen: Any) -> None:
-    """Print a line of JSON."""
-    sys.stdout.write(json.dumps(seen) + "\n")
-    sys.stdout.flush()
+SEEN: list[dict[str, Any]] = []
 
 
 async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
@@ -38,13 +35,13 @@ async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]
         context.set_trailing_metadata(tuple(map(tuple, told.get("trailing", ()))))
         if told.get("code"):
             await context.abort(CODES[told["code"]], "as told")
-        say(**seen, end="answered")
+        SEEN.append({**seen, "end": "answered"})
         return b"x" * int(told.get("size", 0))
     except asyncio.CancelledError:
-        say(**seen, end="cancelled")
+        SEEN.append({**seen, "end": "cancelled"})
         raise
     except grpc.aio.AbortError:
-        say(**seen, end="aborted")
+        SEEN.append({**seen, "end": "aborted"})
         raise
 
 
@@ -69,6 +66,7 @@ async def serve(port: int, options: list[tuple[str, Any]]) -> None:
     sys.stdout.flush()
     await told_to_end.wait()
     await server.stop(GRACE_S)
+    sys.stdout.writelines(json.dumps(call) + "\n" for call in SEEN)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,19 @@ import contextlib
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpack import Decoder, Encoder
+from hpack import Decoder, Encoder, HeaderTuple
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    Headers = Sequence[tuple[str, str]]
+    Script = Callable[["OddPeer"], Awaitable[None]]
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG = 1, 4, 8, 32
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 GOOD, TRAILERS = ((":status", "200"), ("content-type", "application/grpc")), (("grpc-status", "0"),)
-
-Headers = "Sequence[tuple[str, str]]"
 
 
 def frame(kind: int, flags: int, number: int, payload: bytes = b"") -> bytes:
@@ -45,25 +46,46 @@ def message(content: bytes, flag: int = 0) -> bytes:
     return bytes([flag]) + u32(len(content)) + content
 
 
-def block(headers: Sequence[tuple[str, str]]) -> bytes:
+def block(headers: Headers) -> bytes:
     """A header block that neither uses nor changes a table."""
-    return Encoder().encode([(name, value, True) for name, value in headers])  # sensitive: never indexed
+    fields = [(name, value, True) for name, value in headers]  # sensitive: never indexed
+    return Encoder().encode(fields, huffman=sum(len(value) for _, value in headers) < 1000)  # which takes long
 
 
-def answer(number: int, content: bytes = b"world", trailers: Sequence[tuple[str, str]] = TRAILERS) -> bytes:
+def head(number: int, headers: Headers = GOOD, flags: int = END_HEADERS) -> bytes:
+    """The first headers of an answer."""
+    return frame(HEADERS, flags, number, block(headers))
+
+
+def data(number: int, content: bytes = b"world", flags: int = 0) -> bytes:
+    """Its message."""
+    return frame(DATA, flags, number, message(content))
+
+
+def tail(number: int, headers: Headers = TRAILERS) -> bytes:
+    """Its trailers."""
+    return head(number, headers, END_HEADERS | END_STREAM)
+
+
+def answer(number: int, trailers: Headers = TRAILERS) -> bytes:
     """The three frames of a good answer."""
-    return (
-        frame(HEADERS, END_HEADERS, number, block(GOOD))
-        + frame(DATA, 0, number, message(content))
-        + frame(HEADERS, END_HEADERS | END_STREAM, number, block(trailers))
-    )
+    return head(number) + data(number) + tail(number, trailers)
+
+
+def cut(number: int, headers: Headers, size: int, flags: int = 0) -> bytes:
+    """A header list as one HEADERS frame and as many CONTINUATION frames as it takes."""
+    whole = block(headers)
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    frames = [frame(HEADERS, flags, number, parts[0])]
+    frames += [frame(CONTINUATION, 0, number, part) for part in parts[1:]]
+    return b"".join(frames) + frame(CONTINUATION, END_HEADERS, number)
 
 
 class Request(NamedTuple):
     """A request that came whole."""
 
     number: int
-    headers: list[tuple[str, str]]
+    headers: list[HeaderTuple]
     body: bytes
 
 
@@ -73,7 +95,7 @@ class OddPeer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer, self._reader, self._decoder = writer, reader, Decoder()
         self.frames: list[tuple[int, int, int, bytes]] = []
-        self._open: dict[int, tuple[list[tuple[str, str]], bytes]] = {}
+        self._open: dict[int, tuple[list[HeaderTuple], bytes]] = {}
 
     def send(self, *parts: bytes) -> None:
         """Write these bytes."""
@@ -90,8 +112,7 @@ class OddPeer:
             kind, flags, number, payload = await self.read()
             if kind == HEADERS:
                 assert flags & END_HEADERS
-                decoded = [(str(name), str(value)) for name, value in self._decoder.decode(payload)]
-                self._open[number] = (decoded, b"")
+                self._open[number] = (list(self._decoder.decode(payload)), b"")
             elif kind == DATA:
                 headers, body = self._open[number]
                 self._open[number] = (headers, body + payload)
@@ -120,7 +141,19 @@ class OddPeer:
                 self.send(answer((await self.request()).number))
 
 
-Script = "Callable[[OddPeer], Awaitable[None]]"
+def answering(make: Callable[[int], bytes] = answer, *, crumbs: bool = False) -> Script:
+    """A script that answers every request with what `make` gives for its stream, octet by octet if `crumbs`."""
+
+    async def script(peer: OddPeer) -> None:
+        await peer.greet()
+        while True:
+            made = make((await peer.request()).number)
+            for start in range(0, len(made), 1) if crumbs else ():
+                peer.send(made[start : start + 1])
+                await asyncio.sleep(0)
+            peer.send(b"" if crumbs else made)
+
+    return script
 
 
 @contextlib.asynccontextmanager
