@@ -31,11 +31,11 @@ LAG_MS_MAX, LAG_MS_STRICT = 0.05 * SLO_MS, 1.0
 STOCK_RATIO_MIN, H2LOAD_RATIO_MIN = 2.0, 0.7
 ROUNDS, TRIES = 3, 2
 """A rate is valid if one of two tries is: other work on the machine can only make a run worse."""
-HOLD_S, WARMUP_S = 2.5, 1.0
+HOLD_S, WARMUP_S = 2.0, 0.5
 H2LOAD_S, STREAMS, STOCK_S = 1, 100, 7
 """h2load runs before every run of ours, stock Locust before and after each round; a round counts their medians."""
-STEP, FIRST_RPS, LOWEST_RPS, STRIDE = 1.05, 4000.0, 50.0, 3
-"""Rates tried are 4,000/s times a power of 1.05; the search gallops from steps of three powers, then halves."""
+STEP, FIRST_RPS, LOWEST_RPS, STRIDE = 1.1, 8000.0, 50.0, 2
+"""Rates tried are 8,000/s times a power of 1.1; the search gallops from steps of two powers, then halves."""
 
 
 @dataclass
