@@ -58,7 +58,7 @@ def highest_rps(context: Context) -> float:
 
 def _spec(context: Context, rate_rps: float, number: int, address: str) -> LoadSpec:
     spec = load_spec(context, f"calibration-{number}", (Phase("hold", rate_rps, TRIAL_S),))
-    return dataclasses.replace(spec, target=address, tls=None, timeline="")
+    return dataclasses.replace(spec, target=address, tls=None, metadata=(), timeline="")
 
 
 def _trial(context: Context, spec: LoadSpec, rate_rps: float, errors: list[str]) -> Trial:
