@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROFILE ?= quick
 
-.PHONY: run test lint bench golden clean
+.PHONY: run test lint long bench golden clean
 
 run: $(STAMP)  ## load, break, shadow and roll back the reference service; end with its go/no-go report
 	$(BIN)/gonogo run reference_service/readiness.toml --profile $(PROFILE)
 
-test: $(STAMP) lint  ## every check and every test
+test: $(STAMP) lint  ## every check and every test but the longest (make long)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP)
@@ -19,6 +19,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+long: $(STAMP)  ## the few tests that would keep the suite from ending in twelve minutes
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 bench: $(STAMP)  ## measure what is promised of speed; on a quiet machine, for minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -87,6 +87,7 @@ def test_a_generator_that_can_not_do_it_is_found_out(context: Context, monkeypat
     assert len(evidence.facts["steps"]) > 1
 
 
+@pytest.mark.long
 def test_a_search_finds_where_a_service_of_known_capacity_breaks(context: Context, address: str) -> None:
     context.address = address
     spec = load_spec(context, STAIRCASE, staircase(60, 240, 4, context.profile.staircase_step_s))

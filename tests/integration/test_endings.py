@@ -41,6 +41,7 @@ def test_ctrl_c_in_the_middle_of_an_experiment_heals_and_stops_everything(tmp_pa
     assert not (tmp_path / "runs" / "latest" / "seal.json").exists(), "an unfinished run must prove nothing"
 
 
+@pytest.mark.long
 def test_two_runs_at_once_do_not_collide_and_say_when_the_machine_was_too_small_for_both(tmp_path: Path) -> None:
     runs = [start_short_run(tmp_path / name, tmp_path / f"{name}.log") for name in ("one", "two")]
     codes = [run.wait(280) for run in runs]

@@ -79,7 +79,7 @@ def test_every_scheduled_request_is_in_the_ledger_once(loaded: LoadedRun) -> Non
     assert requests["request_id"].is_unique
     assert requests["scenario"].value_counts().to_dict() == scheduled
     assert requests["intended_ns"].is_monotonic_increasing
-    assert set(scheduled) == {"sustained", "shadow", "spike", "staircase", "zone_crash", "rollback"}
+    assert set(scheduled) == {"sustained", "shadow", "spike", "staircase", "search-1", "zone_crash", "rollback"}
 
 
 def test_traffic_leaves_the_crashed_zone_and_returns(loaded: LoadedRun) -> None:
