@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from harness.load.hpack_blocks import ENCODINGS
+from harness.load.answer_blocks import ENCODINGS
 from harness.load.http2_frames import FRAME_MAX
 from harness.load.sender import SenderError
 from reference_service.protocol.headers import REQUEST_ID

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.load.hpack_blocks import AnswerBlocks
+from harness.load.answer_blocks import AnswerBlocks
 from harness.load.http2 import Connection
 from harness.load.http2_frames import LOST, Stream
 from harness.load.sender import SenderError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from harness.load.hpack_blocks import GOOD_HTTP
+from harness.load.answer_blocks import GOOD_HTTP
 from harness.load.http2_frames import LOST, MESSAGE_HEAD_SIZE
 
 if TYPE_CHECKING:

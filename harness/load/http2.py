@@ -21,7 +21,8 @@ from harness.load.http2_uploads import Uploads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.load.hpack_blocks import AnswerBlocks, RequestBlocks
+    from harness.load.answer_blocks import AnswerBlocks
+    from harness.load.hpack_blocks import RequestBlocks
 
 
 class Connection(asyncio.Protocol):

@@ -12,8 +12,9 @@ import grpc.aio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.load.answer_blocks import AnswerBlocks
 from harness.load.grpc_status import status_of
-from harness.load.hpack_blocks import AnswerBlocks, RequestBlocks
+from harness.load.hpack_blocks import RequestBlocks
 from harness.load.http2 import Connection
 from harness.load.http2_frames import Stream
 from reference_service.protocol.headers import MODEL_VERSION, ZONE

@@ -7,8 +7,8 @@ import struct
 import pytest
 from grpc import StatusCode
 
+from harness.load.answer_blocks import Answer
 from harness.load.grpc_status import status_of
-from harness.load.hpack_blocks import Answer
 from harness.load.http2_frames import LOST, Stream
 from harness.load.sender import NOBODY
 
