@@ -1,7 +1,7 @@
 """How much one worker process can send and still be believed, beside a stock Locust user and h2load.
 
 Rule: all three against the same server, in turns, because only ratios within one run mean anything. Ours is an open
-loop: the highest Poisson rate at which the generator itself is valid (DESIGN, judging). Recorded, not asserted.
+loop: the highest Poisson rate at which the generator itself is valid (harness/validity.py). Recorded, not asserted.
 """
 
 from __future__ import annotations
