@@ -137,7 +137,9 @@ def start_worker(
 ) -> subprocess.Popen[bytes]:
     """Start a Locust worker that joins the master at `host` and `port` and takes its scenario from there."""
     command = [sys.executable, *WORKER, "--master-host", host, "--master-port", str(port)]
-    return _start(tethered(command), directory, _environment(), log)
+    own = directory / log.stem  # Locust keeps the file that it was sent under one name for all who share a folder
+    own.mkdir(exist_ok=True)
+    return _start(tethered(command), directory, _environment() | {"TMPDIR": str(own.absolute())}, log)
 
 
 def _start(
