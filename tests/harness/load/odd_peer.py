@@ -95,6 +95,7 @@ class OddPeer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer, self._reader, self._decoder = writer, reader, Decoder()
         self.frames: list[tuple[int, int, int, bytes]] = []
+        self.passed: list[tuple[int, int, int, bytes]] = []
         self._open: dict[int, tuple[list[HeaderTuple], bytes]] = {}
 
     def send(self, *parts: bytes) -> None:
@@ -128,11 +129,13 @@ class OddPeer:
         return head[3], head[4], int.from_bytes(head[5:], "big"), payload
 
     async def until_frame(self, kind: int, number: int | None = None) -> tuple[int, int, int, bytes]:
-        """Read on until such a frame comes."""
+        """Read on until such a frame comes; `passed` holds those that came before it."""
+        self.passed.clear()
         while True:
             found = await self.read()
             if found[0] == kind and number in (None, found[2]):
                 return found
+            self.passed.append(found)
 
     async def answer_all(self) -> None:
         """Answer every request, until the client closes."""

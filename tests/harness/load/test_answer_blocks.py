@@ -69,6 +69,8 @@ def test_a_size_change_is_not_forgotten_when_its_block_comes_again() -> None:
     for block in (off, on, off, entry, on, entry):
         blocks.answer(block)
     assert blocks.answer(b"\xbe").answered_by.zone == "z"
+    with pytest.raises(HPACKError):
+        blocks.answer(b"\xbf")  # there is one entry, not two
 
 
 def test_what_is_remembered_is_bounded() -> None:

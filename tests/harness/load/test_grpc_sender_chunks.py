@@ -24,7 +24,7 @@ from tests.harness.load.grpc_peers import aio_peer
 from tests.harness.load.odd_peer import GOOD, answer, cut, data, frame, head, tail, u32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CALLS = 6
 LARGE = odd.message(bytes(range(256)) * 100)
@@ -43,12 +43,15 @@ BREAKS = [b"", frame(odd.DATA, 0, 1, bytes(16_385)), b"garbage that is no frame 
 
 
 class Wire(asyncio.Transport):
-    """Takes whatever is written, and remembers that it was broken off."""
+    """Remembers what was written, and that it was broken off; after that, writing is an error, as it is in uvloop."""
 
-    broken = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.broken = b"", False
 
     def write(self, data: Any) -> None:
-        del data
+        assert not self.broken, "written to what is no more"
+        self.written += data
 
     def close(self) -> None:
         pass
@@ -65,9 +68,7 @@ def ends(chunks: Sequence[bytes]) -> list[tuple[int, int, int, Any]]:
         def ended(stream: Stream, error: int | None) -> None:
             found.append((stream.token, status_of(stream, error), stream.received, stream.answer))
 
-        connection, wire = Connection(RequestBlocks((), "x-id"), AnswerBlocks(), ended), Wire()
-        connection.connection_made(wire)
-        connection.data_received(GREETING)
+        connection, wire = a_connection(ended)
         for token in range(CALLS):
             connection.open(Stream(token, b"0" * 16, b"body"))
         for chunk in chunks:
@@ -97,6 +98,44 @@ def test_ends_are_the_same_octet_by_octet() -> None:
     content = b"".join(RECORDED)
     expected = [(0, 0), (1, 0), (2, 5), (3, 14), (4, 0), (5, 14)]
     assert [end[:2] for end in ends([bytes([octet]) for octet in content])] == expected
+
+
+def a_connection(ended: Callable[[Stream, int | None], None] = lambda *_: None) -> tuple[Connection, Wire]:
+    """A connection that has been greeted, and its wire."""
+    connection, wire = Connection(RequestBlocks((), "x-id"), AnswerBlocks(), ended), Wire()
+    connection.connection_made(wire)
+    connection.data_received(GREETING)
+    return connection, wire
+
+
+def test_whatever_was_received_is_allowed_again() -> None:
+    """Padding and what came for nobody as well: otherwise a peer would fall silent after two gigabytes."""
+
+    async def main() -> None:
+        connection, wire = a_connection()
+        wire.written = b""
+        for _ in range(100):
+            connection.data_received(frame(odd.DATA, odd.PADDED, 7, b"\xff" + bytes(16_000)))
+        total = 16_001 * (2**20 // 16_001 + 1)
+        assert wire.written == frame(odd.WINDOW_UPDATE, 0, 0, u32(total))
+
+    asyncio.run(main())
+
+
+def test_to_a_connection_that_is_lost_nothing_is_written() -> None:
+    async def main() -> None:
+        connection, wire = a_connection()
+        stream = Stream(1, b"0" * 16, b"body")
+        connection.open(stream)
+        connection.connection_lost(None)
+        wire.broken = True
+        connection.open(Stream(2, b"0" * 16, b"body"))
+        connection.reset(stream)
+        connection.close()
+        connection.abort()
+        assert list(connection.take_unsent()) == [2]
+
+    asyncio.run(main())
 
 
 REQUESTS = [

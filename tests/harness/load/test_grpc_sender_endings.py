@@ -14,7 +14,7 @@ import pytest
 from harness.load import channel
 from tests.harness.load.calls import CANCELLED, DEADLINE_EXCEEDED, OK, UNAVAILABLE, Calls, calls, run, until
 from tests.harness.load.grpc_peers import AioPeer, aio_peer, free_port
-from tests.harness.load.odd_peer import OddPeer, odd_server
+from tests.harness.load.odd_peer import OddPeer, answer, odd_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -175,10 +175,15 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_calls_wait_while_the_connection_is_made_and_may_run_out_of_time() -> None:
+    seen: list[str] = []
+
     async def slow_to_greet(peer: OddPeer) -> None:
         await asyncio.sleep(0.2)
         await peer.greet()
-        await peer.answer_all()
+        while True:
+            request = await peer.request()
+            seen.append(dict(request.headers)["x-request-id"])
+            peer.send(answer(request.number))
 
     async def main() -> None:
         async with odd_server(slow_to_greet) as address:
@@ -189,6 +194,7 @@ def test_calls_wait_while_the_connection_is_made_and_may_run_out_of_time() -> No
             patient = made.send(3)
             assert {end.status for end in await made.ended(hasty)} == {DEADLINE_EXCEEDED}
             assert {end.status for end in await made.ended(patient)} == {OK}
+            assert seen == [f"{index:016x}" for index in patient]  # nobody waits for the others any more
             await made.sender.close()
 
     run(main())

@@ -1,15 +1,14 @@
-"""Limits that a peer sets and moves, farewells, what it is told: kept to the octet, and no call suffers for another."""
+"""Limits on streams, farewells, numbers that run out, what a peer is told: no call suffers for another."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from hpack import Encoder
 
 from tests.harness.load import odd_peer as odd
-from tests.harness.load.calls import OK, UNAVAILABLE, calls, run
+from tests.harness.load.calls import DEADLINE_EXCEEDED, OK, UNAVAILABLE, calls, run
 from tests.harness.load.odd_peer import (
     END_HEADERS,
     END_STREAM,
@@ -23,9 +22,6 @@ from tests.harness.load.odd_peer import (
     odd_server,
     u32,
 )
-
-if TYPE_CHECKING:
-    from tests.harness.load.odd_peer import Script
 
 
 def test_a_peer_that_keeps_a_table_though_none_was_granted() -> None:
@@ -46,63 +42,16 @@ def test_a_peer_that_keeps_a_table_though_none_was_granted() -> None:
     run(main())
 
 
-def windows(*changes: int) -> Script:
-    """A server whose initial window changes after each 100 octets of a body that came, and that then opens up."""
-
+def test_calls_that_wait_for_each_other_run_out_of_time_unsent() -> None:
     async def script(peer: OddPeer) -> None:
-        await peer.greet((4, 100))
-        received, number, pending = b"", 0, list(changes)
-        while len(received) < 5 + 5000:
-            kind, _, number, payload = await peer.read()
-            if kind == odd.DATA:
-                received += payload
-                assert len(received) <= 5005
-                if pending:
-                    peer.send(odd.settings((4, pending.pop(0))))
-                    peer.send(frame(odd.WINDOW_UPDATE, 0, number, u32(150)))
-                else:
-                    peer.send(odd.settings((4, 10_000)))
-        peer.send(answer(number))
-        await peer.answer_all()
-
-    return script
-
-
-@pytest.mark.parametrize("changes", [(), (0,), (50, 0), (0, 0, 0), (200, 100, 0, 300)])
-def test_initial_windows_that_change_under_way_even_below_zero(changes: tuple[int, ...]) -> None:
-    async def main() -> None:
-        async with odd_server(windows(*changes)) as address, calls(address, (bytes(5000),)) as made:
-            assert [end.status for end in await made.call()] == [OK]
-
-    run(main())
-
-
-def test_a_window_is_never_overrun_and_used_to_the_last_octet() -> None:
-    async def script(peer: OddPeer) -> None:
-        await peer.greet((4, 1000))
-        credit, received = {1: 1000, 3: 1000}, {1: 0, 3: 0}
-        in_all = 65_535
-        while sum(received.values()) < 2 * (40_005):
-            kind, _, number, payload = await peer.read()
-            if kind == odd.DATA:
-                assert len(payload) <= 16_384
-                received[number] += len(payload)
-                credit[number] -= len(payload)
-                in_all -= len(payload)
-                assert credit[number] >= 0
-                assert in_all >= 0
-                if credit[number] == 0:
-                    peer.send(frame(odd.WINDOW_UPDATE, 0, number, u32(20_000)))
-                    credit[number] += 20_000
-                if in_all == 0:
-                    peer.send(frame(odd.WINDOW_UPDATE, 0, 0, u32(30_000)))
-                    in_all += 30_000
-        peer.send(answer(1), answer(3))
-        await peer.answer_all()
+        await peer.greet((3, 1))
+        with pytest.raises(asyncio.IncompleteReadError):
+            await peer.until_frame(0xFF)
+        assert [frame[2] for frame in peer.passed if frame[0] in (odd.HEADERS, odd.RST_STREAM)] == [1, 1]
 
     async def main() -> None:
-        async with odd_server(script) as address, calls(address, (bytes(40_000),)) as made:
-            assert [end.status for end in await made.call(2)] == [OK, OK]
+        async with odd_server(script) as address, calls(address, timeout_s=0.05) as made:
+            assert {end.status for end in await made.call(3)} == {DEADLINE_EXCEEDED}
 
     run(main())
 
