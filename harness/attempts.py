@@ -122,6 +122,8 @@ def spared_ns(case: Case) -> Spans:
     scenarios, beyond = case.evidence["ledger"].facts["scenarios"], beyond_promise(case)
     starts = [float(phase["start_ns"]) for facts in scenarios.values() for phase in facts["phases"]]
     spared = fault_windows(events(case.evidence["timeline"]))
+    if "zone_crash" in scenarios and not spared:
+        raise ValueError("the load of zone_crash is in the ledger but no fault is on the timeline")
     for scenario, name in sorted(beyond):
         for phase in (phase for phase in scenarios[scenario]["phases"] if phase["name"] == name):
             end = float(phase["end_ns"])

@@ -158,3 +158,14 @@ def test_few_first_attempts_are_unknown() -> None:
         "edge", "counters", lambda table: table.assign(upstream_rq_total=table["upstream_rq_total"] // 10)
     )
     assert "more are needed" in few.result("first_attempts").reason
+
+
+def test_a_fault_that_was_played_must_be_on_the_timeline() -> None:
+    """Else losing first its removal and then its request would make an UNKNOWN pass."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        return table[~table["event"].str.startswith("fault_")]
+
+    result = healthy().with_table("timeline", "events", edit).result("first_attempts")
+    assert result.outcome is UNKNOWN
+    assert "no fault is on the timeline" in result.reason
