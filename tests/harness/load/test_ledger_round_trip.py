@@ -1,8 +1,10 @@
-"""Whatever the engine hands to the recorder stands in the ledger, field by field, and nothing else does."""
+"""Whatever the engines hand to their recorders stands in the ledger, field by field, and nothing else does."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,75 +13,88 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.load.ledger import complete
-from harness.load.recorder import NEVER, Row
+from harness.load.recorder import NEVER
 from harness.load.schedule import schedule
 from harness.load.sender import AnsweredBy
-from harness.load.spec import Phase
-from harness.load.summary import write_summary
+from harness.load.spec import LoadSpec, Phase
 from harness.model import Status
-from tests.harness.load.ledger_support import recorder
+from tests.harness.load.ledger_support import START_NS, write
 from tests.harness.load.test_spec import a_spec
 
 if TYPE_CHECKING:
-    from harness.load.spec import LoadSpec
+    from harness.load.recorder import Row
 
-INSTANTS = st.none() | st.integers(0, 2**62)
+INSTANTS_NS = st.none() | st.integers(0, 2**61)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 STATUSES = st.sampled_from([*range(17), Status.OPEN_AT_CUTOFF, Status.CAP_FULL, Status.GENERATOR_LATE])
-FATES = st.tuples(INSTANTS, INSTANTS, STATUSES, NAMES, NAMES, st.integers(0, 2**31 - 1))
-UNSENT = (None, None, int(Status.GENERATOR_LATE), "", "", 0)
+UNSENT = (None, None, int(Status.GENERATOR_LATE), 0, "", "")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of one request; instants on the run's clock, None where it never happened."""
+
+    sent_ns: int | None
+    done_ns: int | None
+    status: int
+    response_bytes: int
+    zone: str
+    model_version: str
+
+    def row(self, place: int, zero_ns: int) -> Row:
+        sent_ns, done_ns = (NEVER if at is None else at + zero_ns for at in (self.sent_ns, self.done_ns))
+        return (place, sent_ns, done_ns, self.status, self.response_bytes, AnsweredBy(self.zone, self.model_version))
+
+
+FATES = st.builds(Fate, INSTANTS_NS, INSTANTS_NS, STATUSES, st.integers(0, 2**31 - 1), NAMES, NAMES)
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> tuple[LoadSpec, int, list[tuple[int, tuple[object, ...]]], list[int]]:
-    """A load, when it began, what became of the requests that were decided (any order), and where batches end."""
-    phases = (Phase("a", draw(st.floats(1, 60)), 0.5), Phase("b", 20.0, 0.5, draw(st.floats(0, 60))))
-    spec = a_spec(phases=phases, seed=draw(st.integers(0, 99)), scenario_index=draw(st.integers(0, 2**20)))
-    numbers = (
-        draw(st.lists(st.integers(0, max(0, len(schedule(spec)) - 1)), unique=True)) if len(schedule(spec)) else []
+def loads(draw: st.DrawFn) -> tuple[LoadSpec, dict[int, Fate], list[int]]:
+    """A load, what became of the requests that were decided, in the order of deciding, and where batches end."""
+    phases = (Phase("a", draw(st.floats(1, 60)), 0.5), Phase("ü", 20.0, 0.5, draw(st.floats(0, 60))))
+    spec = a_spec(
+        phases=phases,
+        seed=draw(st.integers(0, 99)),
+        scenario_index=draw(st.integers(0, 2**20)),
+        zero_ns=draw(st.integers(1, 2**60)),
+        workers=draw(st.sampled_from([1, 1, 2, 3])),
     )
-    fates = [(number, draw(FATES)) for number in numbers]
-    cuts = draw(st.lists(st.integers(0, len(fates)), max_size=4))
-    return spec, draw(st.integers(0, 10**15)), fates, sorted(cuts)
+    due = len(schedule(spec))
+    numbers = draw(st.lists(st.integers(0, due - 1), unique=True)) if due else []
+    return spec, {number: draw(FATES) for number in numbers}, sorted(draw(st.lists(st.integers(0, 20), max_size=4)))
 
 
-def row(spec: LoadSpec, number: int, fate: tuple[Any, ...]) -> Row:
-    """What the engine hands over: instants on this machine's clock."""
-    sent_ns, done_ns, status, zone, version, size = fate
-    stamps = [NEVER if instant is None else instant + spec.zero_ns for instant in (sent_ns, done_ns)]
-    return (number, *stamps, status, size, AnsweredBy(zone, version))  # type: ignore[return-value]  # two stamps
+def record(spec: LoadSpec, fates: dict[int, Fate], cuts: list[int]) -> None:
+    """Each worker records its own requests, in batches that end at `cuts`."""
+    for worker in range(spec.workers):
+        mine = {number // spec.workers: fate for number, fate in fates.items() if number % spec.workers == worker}
+        rows = [fate.row(place, spec.zero_ns) for place, fate in mine.items()]
+        batches = [rows[first:last] for first, last in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+        write(spec, batches, worker, finished=len(rows) == len(schedule(spec, worker, spec.workers)))
 
 
-def record(spec: LoadSpec, start_ns: int, rows: list[Row], cuts: list[int]) -> None:
-    writer = recorder(spec, start_ns=start_ns)
-    writer.start()
-    for first, last in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-        writer.put(rows[first:last])
-    writer.close()
-    write_summary(Path(spec.ledger), {"finished": len(rows) == len(schedule(spec)), "batches": writer.batches})
+def cell(value: Any) -> Any:
+    return None if value is pd.NA else value
 
 
 @given(loads())
 @settings(max_examples=150, deadline=None, derandomize=True)
-def test_what_was_recorded_is_what_the_ledger_holds(
-    load: tuple[LoadSpec, int, list[tuple[int, tuple[object, ...]]], list[int]],
-) -> None:
-    drawn, start_ns, fates, cuts = load
+def test_what_was_recorded_is_what_the_ledger_holds(load: tuple[LoadSpec, dict[int, Fate], list[int]]) -> None:
+    spec, fates, cuts = load
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.arrow"
-        spec = a_spec(phases=drawn.phases, seed=drawn.seed, scenario_index=drawn.scenario_index, ledger=str(path))
-        plan = schedule(spec)
-        due_ns = [start_ns + instant for instant in plan.intended_ns.tolist()]
-        record(spec, start_ns, [row(spec, number, fate) for number, fate in fates], cuts)
+        spec = dataclasses.replace(spec, ledger=str(path))
+        record(spec, fates, cuts)
         table, summary = complete(spec, path)
         table.to_parquet(path.with_suffix(".parquet"))
         pd.testing.assert_frame_equal(pd.read_parquet(path.with_suffix(".parquet")), table)
-    by_number = dict(fates)
-    fields = ["request_id", "intended_ns", "sent_ns", "done_ns", "status", "zone", "model_version", "response_bytes"]
-    read = [tuple(None if value is pd.NA else value for value in row) for row in table[fields].itertuples(index=False)]
-    assert read == [
-        (spec.request_id(number), due_ns[number], *by_number.get(number, UNSENT)) for number in range(len(plan))
-    ]
-    names = [phase.name for phase in spec.phases]
+    plan, names = schedule(spec), [phase.name for phase in spec.phases]
+    fields = ["request_id", "intended_ns", "sent_ns", "done_ns", "status", "response_bytes", "zone", "model_version"]
+    read = [tuple(map(cell, row)) for row in table[fields].itertuples(index=False)]
+    expected = [dataclasses.astuple(fates[number]) if number in fates else UNSENT for number in range(len(plan))]
+    due_ns = (plan.intended_ns + START_NS).tolist()
+    assert read == [(spec.request_id(number), due_ns[number], *fate) for number, fate in enumerate(expected)]
     assert table["phase"].tolist() == [names[index] for index in plan.phase]
+    assert table["worker"].tolist() == [number % spec.workers for number in range(len(plan))]
     assert (summary["recorded"], summary["gaps"], summary["scheduled"]) == (len(fates), 0, len(plan))
