@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reference_service.errors import InvalidRequestError, StartError, UnknownModelError, shown
+from reference_service.errors import InvalidRequestError, StartError, shown
 from reference_service.protocol.open_inference_pb2 import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
 from reference_service.protocol.tensors import decode_contents, decode_raw, encode_contents, encode_raw
 
@@ -59,15 +59,6 @@ class Contract:
     def serves(self, model: str, version: str) -> bool:
         """Whether this is the model that a request names; an empty version means the one served."""
         return model == self.model and version in {"", self.version}
-
-    def check_model(self, model: str, version: str) -> None:
-        """Refuse a request for anything else with `UnknownModelError`."""
-        if model != self.model:
-            raise UnknownModelError(f"model {shown(model)} is not served here; this is {self.model!r}")
-        if version not in {"", self.version}:
-            raise UnknownModelError(
-                f"version {shown(version)} of {self.model!r} is not served here; this is {self.version!r}"
-            )
 
     def read(self, request: ModelInferRequest) -> NDArray[Any]:
         """The batch of a request for this model.

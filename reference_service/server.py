@@ -14,36 +14,27 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-
+from reference_service.calls import FrontDoor
 from reference_service.contract import Contract
 from reference_service.engines.onnxruntime import OnnxRuntimeEngine
 from reference_service.errors import StartError
 from reference_service.health import Health
-from reference_service.protocol.messages import SERVICE
-from reference_service.protocol.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from reference_service.listening import Listener, start
 from reference_service.registry import load_golden, load_version
 from reference_service.servicer import InferenceServicer
+from reference_service.serving import Served, ServedModels
+from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import grpc
+
     from reference_service.engines import Engine
     from reference_service.registry import ModelVersion
 
 WARM_UP_CALLS: Final = 100
-MESSAGE_BYTES_MAX: Final = 1 << 20
-"""Far more than the largest batch takes; a larger message is refused by name, with RESOURCE_EXHAUSTED."""
-CHANNEL_OPTIONS: Final = (
-    ("grpc.so_reuseport", 1),  # a supervisor may hold the port with a bound socket that does not listen
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.http2.max_ping_strikes", 0),  # an edge that pings every second is careful, not abusive
-    ("grpc.keepalive_permit_without_calls", 1),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +51,7 @@ class Settings:
     listen: str
     zone: str
     prediction_log: Path | None = None
+    service: ServiceSettings = ServiceSettings()  # noqa: RUF009 - frozen
     threads: int = 1
     drain_notice_s: float = 1.0
     drain_limit_s: float = 10.0
@@ -76,9 +68,11 @@ async def serve(settings: Settings) -> None:
     version = load_version(settings.registry, settings.model, settings.version)
     engine = load_engine(version, settings.threads)
     predictions = _prediction_log(settings)
-    servicer = InferenceServicer(Contract.of(version.manifest), engine, predictions, settings.zone)
-    health = Health()
-    server, address = await start(servicer, health, settings.listen)
+    models = ServedModels(Served(Contract.of(version.manifest), engine, version))
+    door, health = FrontDoor(), Health()
+    servicer = InferenceServicer(models, predictions, settings.zone, door)
+    listener = Listener(settings.listen, None, settings.service.limits)
+    server, address = await start(servicer, health, door, listener)
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
     log_event(
         "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
@@ -105,24 +99,6 @@ def load_engine(version: ModelVersion, threads: int) -> Engine:
     if shapes != {declared}:
         raise StartError(f"the model of {version.subject} answers {shapes} for a row; its manifest says {declared}")
     return engine
-
-
-async def start(servicer: InferenceServicer, health: Health, listen: str) -> tuple[grpc.aio.Server, str]:
-    """A server that answers on `listen`, and the address with the port it got (port 0 picks a free one)."""
-    host, _, wanted_port = listen.rpartition(":")
-    if not (host and wanted_port.isdecimal()):
-        raise StartError(f"cannot listen on {listen!r}: expected HOST:PORT")
-    server = grpc.aio.server(options=CHANNEL_OPTIONS)
-    add_GRPCInferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    await health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection((SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise StartError(f"cannot listen on {listen!r}: the port is taken, or no address of this machine") from error
-    await server.start()
-    return server, f"{host}:{port}"
 
 
 async def drain(

@@ -20,7 +20,6 @@ def test_one_request_from_message_to_message(benchmark: Any, tmp_path: Path) -> 
     request = infer_request(MODEL, "features", tiny_rows(1), request_id="abc")
 
     def answer() -> bytes:
-        contract.check_model(request.model_name, request.model_version)
         return contract.answer(request, engine.infer(contract.read(request))).SerializeToString()
 
     assert benchmark(answer)

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reference_service.calls import FrontDoor
 from reference_service.contract import Contract
 from reference_service.health import Health
-from reference_service.server import drain, load_engine, start
+from reference_service.listening import Listener, start
+from reference_service.server import drain, load_engine
 from reference_service.servicer import InferenceServicer
+from reference_service.serving import Served, ServedModels
 from reference_service.telemetry import PredictionLog
 
 if TYPE_CHECKING:
@@ -66,16 +69,14 @@ def in_process(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    servicer = servicer_type(
-        Contract.of(version.manifest),
-        engine or load_engine(version, 1),
-        predictions or PredictionLog(None, version.version, "zone-t"),
-        "zone-t",
-    )
+    door = FrontDoor()
+    models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, 1), version))
+    log = predictions or PredictionLog(None, version.version, "zone-t")
+    servicer = servicer_type(models, log, "zone-t", door)
 
     async def begin() -> InProcess:
         health = Health()
-        server, address = await start(servicer, health, "127.0.0.1:0")
+        server, address = await start(servicer, health, door, Listener("127.0.0.1:0"))
         return InProcess(address, loop, server, servicer, health)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)

@@ -14,12 +14,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from reference_service.calls import FrontDoor
 from reference_service.errors import StartError
 from reference_service.health import Health
+from reference_service.listening import Listener, start
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import SERVICE, infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from reference_service.server import load_engine, start
+from reference_service.server import load_engine
 from reference_service.servicer import InferenceServicer
 from tests.reference_service.running import InProcess, in_process, wait_for
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
@@ -66,11 +68,11 @@ class GatedServicer(InferenceServicer):
 
     gate: asyncio.Event
 
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:  # noqa: N802 - the protocol's name
+    async def model_infer(self, raw: bytes, context: Any) -> bytes:
         self.in_flight += 1
         await self.gate.wait()
         self.in_flight -= 1
-        return await super().ModelInfer(request, context)
+        return await super().model_infer(raw, context)
 
 
 def test_draining_says_not_serving_first_then_finishes_what_is_open_and_refuses_the_rest(
@@ -168,9 +170,16 @@ def test_a_graph_that_cannot_be_run_or_answers_another_shape_is_refused(tiny_ver
         load_engine(replace(tiny_version, manifest=replace(tiny_version.manifest, outputs=(wide,))), 1)
 
 
+def starting_at(address: str, service: InProcess) -> Any:
+    beginning = start(service.servicer, Health(), FrontDoor(), Listener(address))
+    return asyncio.run_coroutine_threadsafe(beginning, service.loop)
+
+
 @pytest.mark.parametrize("listen", ["9000", ":9000", "127.0.0.1", "127.0.0.1:http"])
 def test_an_address_without_host_or_port_is_refused(service: InProcess, listen: str) -> None:
-    starting = asyncio.run_coroutine_threadsafe(start(service.servicer, Health(), listen), service.loop)
+    starting = asyncio.run_coroutine_threadsafe(
+        start(service.servicer, Health(), FrontDoor(), Listener(listen)), service.loop
+    )
     with pytest.raises(StartError, match="expected HOST:PORT"):
         starting.result(10)
 
@@ -180,6 +189,8 @@ def test_a_port_that_another_program_listens_on_is_an_error_that_names_it(servic
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        starting = asyncio.run_coroutine_threadsafe(start(service.servicer, Health(), address), service.loop)
+        starting = asyncio.run_coroutine_threadsafe(
+            start(service.servicer, Health(), FrontDoor(), Listener(address)), service.loop
+        )
         with pytest.raises(StartError, match=address):
             starting.result(10)

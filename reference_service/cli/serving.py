@@ -1,0 +1,63 @@
+"""The command `reference-service serve`.
+
+Rule: prints what it did and nothing else; what the user can put right is a `Refusal`, in one line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reference_service.cli.terminal import MODEL_OPTION, REGISTRY_OPTION, THREADS_OPTION, VERSION_OPTION, refusing
+
+
+@click.command()
+@REGISTRY_OPTION
+@MODEL_OPTION
+@VERSION_OPTION
+@THREADS_OPTION
+@click.option("--config", type=click.Path(path_type=Path), help="service.toml: TLS, callers, limits, telemetry.")
+@click.option("--listen", default="127.0.0.1:9000", show_default=True, help="HOST:PORT; port 0 picks a free one.")
+@click.option("--zone", default="local", show_default=True, help="Failure domain, named in every answer.")
+@click.option("--prediction-log", type=click.Path(path_type=Path), help="File that gets a JSON line per prediction.")
+@click.option(
+    "--drain-notice",
+    "drain_notice_s",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Seconds to keep answering after health says NOT_SERVING.",
+)
+@refusing
+def serve(
+    *,
+    registry: Path,
+    config: Path | None,
+    model: str,
+    version: str,
+    threads: int,
+    listen: str,
+    zone: str,
+    prediction_log: Path | None,
+    drain_notice_s: float,
+) -> None:
+    """Serve one version of a model until SIGTERM or SIGINT."""
+    import uvloop  # noqa: PLC0415 - heavy
+
+    from reference_service import server, telemetry  # noqa: PLC0415 - heavy
+    from reference_service.settings import ServiceSettings, read_settings  # noqa: PLC0415 - heavy
+
+    telemetry.log_to_stderr()
+    settings = server.Settings(
+        registry=registry,
+        model=model,
+        version=version,
+        listen=listen,
+        zone=zone,
+        service=read_settings(config) if config else ServiceSettings(),
+        prediction_log=prediction_log,
+        threads=threads,
+        drain_notice_s=drain_notice_s,
+    )
+    uvloop.run(server.serve(settings))
