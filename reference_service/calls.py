@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Never, Protocol, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from reference_service.auth.caller import ANYONE
+from reference_service.auth.caller import ANYONE, INFER
 from reference_service.errors import ForbiddenError, InvalidRequestError, code_of, details_of, text_of
 from reference_service.protocol import headers
 from reference_service.telemetry import log_failure
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from reference_service.auth.caller import Caller
+    from reference_service.auth.quota import DailyQuota
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Metadata = Sequence[tuple[str, str | bytes]]
@@ -49,7 +50,14 @@ class Authenticating(Protocol):
 class FrontDoor:
     """Lets callers in. Without an `authenticator` anyone may infer; `mutual` if certificates may name callers."""
 
-    def __init__(self, authenticator: Authenticating | None = None, *, mutual: bool = False) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticating | None = None,
+        *,
+        mutual: bool = False,
+        quota: DailyQuota | None = None,
+    ) -> None:
+        self.quota = quota
         self._authenticator = authenticator
         self._mutual = mutual
 
@@ -60,6 +68,13 @@ class FrontDoor:
         caller = self._authenticator.authenticate(metadata, context.peer_identities() if self._mutual else None)
         if scope not in caller.scopes:
             self._authenticator.require(caller, scope)
+        return caller
+
+    def admit_inference(self, context: Context, metadata: Metadata) -> Caller:
+        """The caller of an inference, which counts against its quota; raises QuotaError too."""
+        caller = self.admit(context, metadata, INFER)
+        if self.quota is not None:
+            self.quota.take(caller)
         return caller
 
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reference_service.calls import FrontDoor
+from reference_service.assembly import certificate, front_door
 from reference_service.contract import Contract
 from reference_service.engines.onnxruntime import OnnxRuntimeEngine
 from reference_service.errors import StartError
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from reference_service.calls import FrontDoor
     from reference_service.engines import Engine
     from reference_service.registry import ModelVersion
 
 WARM_UP_CALLS: Final = 100
+SAVE_INTERVAL_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,10 @@ async def serve(settings: Settings) -> None:
     engine = load_engine(version, settings.threads)
     predictions = _prediction_log(settings)
     models = ServedModels(Served(Contract.of(version.manifest), engine, version))
-    door, health = FrontDoor(), Health()
+    door, health = front_door(settings.service), Health()
+    identity = certificate(settings.service)
     servicer = InferenceServicer(models, predictions, settings.zone, door)
-    listener = Listener(settings.listen, None, settings.service.limits)
+    listener = Listener(settings.listen, identity.credentials() if identity else None, settings.service.limits)
     server, address = await start(servicer, health, door, listener)
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
     log_event(
@@ -79,9 +82,13 @@ async def serve(settings: Settings) -> None:
         engine=engine.name, zone=settings.zone, pid=os.getpid(),
     )  # fmt: skip
     flushing = asyncio.ensure_future(predictions.flush_forever())
+    saving = asyncio.ensure_future(_save_forever(door))
     await stop.wait()
     await drain(server, servicer, health, notice_s=settings.drain_notice_s, limit_s=settings.drain_limit_s)
     flushing.cancel()
+    saving.cancel()
+    if door.quota:
+        door.quota.save()
     predictions.close()
     engine.close()
     log_event("stopped")
@@ -113,6 +120,13 @@ async def drain(
     health.end_watches()
     await server.stop(limit_s)
     log_event("drained", seconds=round(time.monotonic() - began, 3), cut_off=servicer.in_flight)
+
+
+async def _save_forever(door: FrontDoor) -> None:
+    """Write down what clients have used, every second."""
+    while door.quota:
+        await asyncio.sleep(SAVE_INTERVAL_S)
+        door.quota.save()
 
 
 def _stop_signal() -> asyncio.Event:

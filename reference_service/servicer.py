@@ -99,7 +99,7 @@ class InferenceServicer:
         metadata = metadata_of(context)
         request_id = request_id_in(metadata)
         try:
-            self._door.admit(context, metadata, INFER)
+            self._door.admit_inference(context, metadata)
             request = parse(ModelInferRequest, raw)
             request_id = request_id or request_id_or_new(request.id)
             return await self._infer(request, request_id, context)

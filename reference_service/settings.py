@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reference_service.auth.caller import ADMIN, INFER
 from reference_service.errors import StartError
+from reference_service.secret import located
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -21,7 +22,12 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("base", ".")) / path
 
 
+def _secret_beside_the_file(reference: str, info: ValidationInfo) -> str:
+    return located(reference, Path((info.context or {}).get("base", ".")))
+
+
 Located = Annotated[Path, AfterValidator(_beside_the_file)]
+Reference = Annotated[str, AfterValidator(_secret_beside_the_file)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scope = Literal["infer", "admin"]
@@ -36,7 +42,7 @@ class Tls(_Table):
     """Certificates are read again when they change. `key` is a reference; `client_ca` makes it mutual."""
 
     certificate: Located
-    key: str
+    key: Reference
     client_ca: Located | None = None
     client_required: bool = True
 

@@ -26,6 +26,8 @@ from reference_service.telemetry import PredictionLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import grpc
+
     from reference_service.registry import ModelVersion
 
 ROOT = Path(__file__).parents[2]
@@ -64,19 +66,21 @@ def in_process(
     servicer_type: type[InferenceServicer] = InferenceServicer,
     engine: Any = None,
     predictions: PredictionLog | None = None,
+    door: FrontDoor | None = None,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> Iterator[InProcess]:
     """Serve `version` from this process."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    door = FrontDoor()
+    door = door or FrontDoor()
     models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, 1), version))
     log = predictions or PredictionLog(None, version.version, "zone-t")
     servicer = servicer_type(models, log, "zone-t", door)
 
     async def begin() -> InProcess:
         health = Health()
-        server, address = await start(servicer, health, door, Listener("127.0.0.1:0"))
+        server, address = await start(servicer, health, door, Listener("127.0.0.1:0", credentials))
         return InProcess(address, loop, server, servicer, health)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)

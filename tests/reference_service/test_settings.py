@@ -55,7 +55,7 @@ def test_every_table_is_read_and_paths_are_beside_the_file(tmp_path: Path) -> No
     settings = read_settings(written(tmp_path, WHOLE))
     assert settings.tls
     assert settings.auth
-    assert (settings.tls.certificate, settings.tls.key) == (tmp_path / "server.pem", "file:server.key")
+    assert (settings.tls.certificate, settings.tls.key) == (tmp_path / "server.pem", f"file:{tmp_path / 'server.key'}")
     assert settings.auth.keys == tmp_path / "keys.json"
     assert settings.auth.mtls.clients == {"billing": ("infer",)}
     assert settings.limits.in_flight_max == 7
