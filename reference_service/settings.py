@@ -100,10 +100,15 @@ class Batching(_Table):
 
 
 class Validation(_Table):
-    """What becomes of a value outside the range seen in training, widened on both sides by `margin` times its width."""
+    """What becomes of a value outside the range seen in training, widened on both sides by `margin` times its width.
 
-    out_of_range: Literal["reject", "clip", "pass"] = "pass"
-    margin: Annotated[float, Field(ge=0)] = 0.0
+    Data drifts: of the flight model's held-out rows, two to five months younger than its training, 59 % have a value
+    outside the range, 2.7 % by more than a tenth of its width, 0.1 % by more than a quarter and none by more than half.
+    So the default refuses what no drift explains, such as a wrong unit or column, and nothing else.
+    """
+
+    out_of_range: Literal["reject", "clip", "pass"] = "reject"
+    margin: Annotated[float, Field(ge=0)] = 1.0
     rows_max: Count = 1024
 
 

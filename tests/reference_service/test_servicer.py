@@ -10,10 +10,10 @@ import grpc
 import numpy as np
 import pytest
 
-from reference_service.contract import BATCH_ROWS_MAX
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from reference_service.settings import Validation
 from reference_service.telemetry import PredictionLog
 from tests.reference_service.running import in_process
 from tests.reference_service.tiny_registry import COLUMNS, MODEL, tiny_answers, tiny_rows
@@ -98,8 +98,11 @@ def test_the_outputs_offered_may_be_asked_for_by_name(stub: Any) -> None:
 
 
 def test_the_largest_batch_is_answered(stub: Any) -> None:
-    rows = np.zeros((BATCH_ROWS_MAX, COLUMNS), np.float32)
-    assert output_array(stub.ModelInfer(infer_request(MODEL, "features", rows)), "p").shape == (BATCH_ROWS_MAX, 1)
+    rows = np.zeros((Validation().rows_max, COLUMNS), np.float32)
+    assert output_array(stub.ModelInfer(infer_request(MODEL, "features", rows)), "p").shape == (
+        Validation().rows_max,
+        1,
+    )
 
 
 def changed(change: Callable[[pb.ModelInferRequest], object]) -> pb.ModelInferRequest:
