@@ -81,12 +81,13 @@ class Quota(_Table):
 class Limits(_Table):
     """Bounds on what may be in hand at once.
 
-    A message of 1 MiB is far more than the largest batch takes. 512 calls in hand are answered in a fifth of a second;
-    more would only wait longer. 100 streams a connection is what HTTP/2 recommends at least.
+    A message of 1 MiB is far more than the largest batch takes. 256 calls in hand are answered in less than a fifth of
+    a second, also while others are refused; more would only wait longer. Between half of that and all of it, a growing
+    share is refused. 100 streams a connection is what HTTP/2 recommends at least.
     """
 
     message_bytes_max: Count = 1 << 20
-    in_flight_max: Count = 512
+    in_flight_max: Count = 256
     streams_max: Count = 1024
     metadata_bytes_max: Count = 8 << 10
 

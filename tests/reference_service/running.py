@@ -21,6 +21,7 @@ from reference_service.listening import Listener, start
 from reference_service.server import drain, load_engine
 from reference_service.servicer import InferenceServicer
 from reference_service.serving import Served, ServedModels
+from reference_service.settings import Limits
 from reference_service.telemetry import PredictionLog
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def in_process(
     predictions: PredictionLog | None = None,
     door: FrontDoor | None = None,
     credentials: grpc.ServerCredentials | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Iterator[InProcess]:
     """Serve `version` from this process."""
     loop = asyncio.new_event_loop()
@@ -80,7 +82,7 @@ def in_process(
 
     async def begin() -> InProcess:
         health = Health()
-        server, address = await start(servicer, health, door, Listener("127.0.0.1:0", credentials))
+        server, address = await start(servicer, health, door, Listener("127.0.0.1:0", credentials, limits))
         return InProcess(address, loop, server, servicer, health)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)

@@ -23,6 +23,7 @@ from reference_service.protocol.messages import SERVICE, infer_request, output_a
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from reference_service.server import load_engine
 from reference_service.servicer import InferenceServicer
+from reference_service.settings import Limits
 from tests.reference_service.running import InProcess, in_process, wait_for
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
 
@@ -160,6 +161,41 @@ def test_an_edge_that_pings_often_is_not_sent_away(service: InProcess) -> None:
         for _ in range(20):
             connection.sendall(struct.pack(">HBBBI8x", 0, 8, ping, 0, 0))
             assert next(kind for kind in arriving if kind in {ping, goaway}) == ping
+
+
+class StuckEngine:
+    """Holds the whole loop, as too many calls at once do, until the test lets go."""
+
+    name = "stuck"
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def infer(self, batch: Any) -> Any:
+        assert self.go_on.wait(20)
+        return batch[:, :1]
+
+    def close(self) -> None: ...
+
+
+def test_of_more_calls_than_may_wait_the_rest_is_refused_at_once_and_those_who_wait_are_answered(
+    tiny_version: ModelVersion,
+) -> None:
+    engine, limits = StuckEngine(), Limits(in_flight_max=16)
+    with (
+        in_process(tiny_version, engine=engine, limits=limits) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        stub = GRPCInferenceServiceStub(channel)
+        calls = [stub.ModelInfer.future(infer_request(MODEL, "features", tiny_rows(1)), timeout=20) for _ in range(60)]
+        wait_for(
+            lambda: sum(call.done() for call in calls) >= 60 - 16 - 4
+        )  # a few are in the loop's hands, not waiting
+        assert {call.code() for call in calls if call.done()} == {grpc.StatusCode.CANCELLED}
+        engine.go_on.set()
+        codes = [call.code() for call in calls]  # waits for each
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+        assert codes.count(grpc.StatusCode.OK) >= 8
 
 
 def test_a_graph_that_cannot_be_run_or_answers_another_shape_is_refused(tiny_version: ModelVersion) -> None:
