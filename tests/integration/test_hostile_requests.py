@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reference_service.protocol import open_inference_pb2 as pb
-from tests.integration.hostile import GOLDEN, INPUT, Hostile, good_request, hostile_service
+from tests.integration.hostile import GOLDEN, INPUT, OUTPUT, Hostile, good_request, hostile_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,10 +102,8 @@ REQUESTS: dict[str, Bad] = {
         "inputs[0].parameters",
     ),
     "an output to shared memory": Bad(
-        lambda r: (
-            r.outputs.add(name="probability").parameters["shared_memory_region"].CopyFrom(param(string_param="x"))
-        ),
-        "outputs[0]",
+        lambda r: r.outputs.add(name=OUTPUT.name).parameters["shared_memory_region"].CopyFrom(param(string_param="x")),
+        "outputs[0].parameters",
     ),
     "an unknown output": Bad(lambda r: r.outputs.add(name="weights"), "outputs[0].name"),
 }
