@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MODEL_FILE = "model.onnx"
 GOLDEN_FILE = "golden.npz"
+REFERENCE_FILE = "reference.json"
+"""How inputs and answers were distributed in training, which drift is measured against; a version may do without."""
 MANIFEST_FILE = "manifest.json"
+REQUIRED_FILES = frozenset({MODEL_FILE, GOLDEN_FILE})
+OPTIONAL_FILES = frozenset({REFERENCE_FILE})
 
 
 class ManifestError(ValueError):
@@ -115,7 +119,10 @@ def _build(document: Mapping[str, Any]) -> Manifest:
         metrics=document["metrics"],
         framework=document["framework"],
     )
-    _require(set(manifest.files) == {MODEL_FILE, GOLDEN_FILE}, f"files must be {MODEL_FILE} and {GOLDEN_FILE}")
+    _require(
+        REQUIRED_FILES <= set(manifest.files) <= REQUIRED_FILES | OPTIONAL_FILES,
+        f"files must be {MODEL_FILE} and {GOLDEN_FILE}, and may be {REFERENCE_FILE}",
+    )
     _require(bool(manifest.inputs) and bool(manifest.outputs), "inputs and outputs must not be empty")
     outputs = [output.name for output in manifest.outputs]
     _require(manifest.decision.output in outputs, f"decision.output must be one of {outputs}")

@@ -1,19 +1,18 @@
-"""The registry: one folder per model version, whose files are exactly what its manifest says.
+"""The registry: one folder per model version, whose files are exactly what its signed manifest says.
 
-Rule: a file is read once, checked against the manifest, and those very bytes are handed on, so that what was checked
-is what is loaded. A version, once written, never changes.
+Rule: a file is read once, the signature is checked, then the manifest, then the files, and those very bytes are handed
+on: what was checked is what is loaded, whoever writes to the folder meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
-import shutil
-import tempfile
+import stat
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,18 +20,24 @@ from reference_service.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    REFERENCE_FILE,
     FileFact,
     Manifest,
     ManifestError,
-    encode,
     parse,
 )
+from reference_service.signing import SIGNATURE_FILE
+from reference_service.trust import RefusedError, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from reference_service.signing import Statement
+
+DOCUMENT_BYTES_MAX: Final = 4 << 20
+"""Most that a manifest or a signature may have: they are read before anything says how large they should be."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names of models and versions: no separators and no leading dot, so that none can point out of the registry."""
 
@@ -43,7 +48,10 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """A version whose every byte was checked. `digest` is the SHA-256 of the manifest, which names all the rest."""
+    """A version whose every byte was checked. `digest` is the SHA-256 of the manifest, which names all the rest.
+
+    `signed` is what its signature says, None if no signature was wanted; `reference_bytes` are None if it has none.
+    """
 
     name: str
     version: str
@@ -51,7 +59,9 @@ class ModelVersion:
     manifest: Manifest
     model_bytes: bytes
     golden_bytes: bytes
+    reference_bytes: bytes | None = None
     directory: Path
+    signed: Statement | None = None
 
     @property
     def subject(self) -> str:
@@ -80,28 +90,34 @@ def list_versions(registry: Path) -> list[tuple[str, str]]:
     return sorted(plain, key=lambda item: (item[0], not item[1].isdigit(), item[1].zfill(20)))
 
 
-def load_version(registry: Path, name: str, version: str) -> ModelVersion:
+def load_version(registry: Path, name: str, version: str, trust: Trust) -> ModelVersion:
     """Read and check one version.
 
     Raises:
-        RegistryError: It is not there, or a file is not the one that the manifest names.
+        RegistryError: It is not there, `trust` refuses it, or a file is not the one that the manifest names.
+        StartError: The record of what was served, which is part of `trust`, can't be read.
     """
-    directory = _directory(registry, name, version)
-    content = _read(directory / MANIFEST_FILE)
-    manifest = _parse(content, directory)
+    directory = version_directory(registry, name, version)
+    content = _read(directory / MANIFEST_FILE, DOCUMENT_BYTES_MAX)
+    signed = _admitted(directory, name, version, content, trust)
+    manifest = parse_manifest(content, directory)
     if (manifest.name, manifest.version) != (name, version):
         raise RegistryError(
             f"{directory / MANIFEST_FILE} is of {manifest.name}@{manifest.version}, not {name}@{version}: "
             "move the folder to where its manifest says it belongs"
         )
+    _refuse_strangers(directory, manifest)
+    files = {file: _checked(directory / file, fact) for file, fact in manifest.files.items()}
     return ModelVersion(
         name=name,
         version=version,
         digest=hashlib.sha256(content).hexdigest(),
         manifest=manifest,
-        model_bytes=_checked(directory / MODEL_FILE, manifest.files[MODEL_FILE]),
-        golden_bytes=_checked(directory / GOLDEN_FILE, manifest.files[GOLDEN_FILE]),
+        model_bytes=files[MODEL_FILE],
+        golden_bytes=files[GOLDEN_FILE],
+        reference_bytes=files.get(REFERENCE_FILE),
         directory=directory,
+        signed=signed,
     )
 
 
@@ -122,64 +138,47 @@ def load_golden(version: ModelVersion) -> Golden:
     return golden
 
 
-def write_version(registry: Path, document: Mapping[str, Any], files: Mapping[str, bytes]) -> ModelVersion:
-    """Add a version, whole or not at all; its files' digests are put into the manifest here.
-
-    Writing the same version again is harmless. `document` is the manifest without "files".
-
-    Raises:
-        RegistryError: Another version of that name exists, or the manifest can't be served.
-    """
-    content = encode({**document, "files": {name: _fact(data) for name, data in sorted(files.items())}})
-    manifest = _parse(content, registry)
-    directory = _directory(registry, manifest.name, manifest.version)
-    if not directory.exists():
-        _place({**files, MANIFEST_FILE: content}, directory)
-    written = load_version(registry, manifest.name, manifest.version)
-    if written.digest != hashlib.sha256(content).hexdigest():
-        raise RegistryError(
-            f"{directory} already holds a different {manifest.name}@{manifest.version}, and a version never changes: "
-            "choose another version, or another output folder"
-        )
-    return written
-
-
-def _fact(content: bytes) -> dict[str, str | int]:
-    fact = FileFact.of(content)
-    return {"sha256": fact.sha256, "bytes": fact.size_bytes}
-
-
-def _place(files: Mapping[str, bytes], directory: Path) -> None:
-    """Fill a folder beside `directory`, then rename it: a reader sees the whole version or none."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    waiting = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory.parent))
-    try:
-        for name, data in files.items():
-            (waiting / name).write_bytes(data)
-        waiting.chmod(0o755)  # mkdtemp makes it private; a registry is read by the service's own user
-        waiting.rename(directory)
-    except OSError as error:
-        shutil.rmtree(waiting, ignore_errors=True)
-        raise RegistryError(f"{directory} can't be written ({error}): check the folder and its free space") from error
-
-
-def _directory(registry: Path, name: str, version: str) -> Path:
+def version_directory(registry: Path, name: str, version: str) -> Path:
+    """Where a version lies; raises RegistryError for names that could point out of the registry."""
     for part in (name, version):
         if not _PLAIN_NAME.fullmatch(part):
             raise RegistryError(f"{part!r} is no name of a model or version: use letters, digits, '.', '_' and '-'")
     return registry / name / version
 
 
-def _parse(content: bytes, where: Path) -> Manifest:
+def parse_manifest(content: bytes, where: Path) -> Manifest:
+    """The manifest in `content`; raises RegistryError."""
     try:
         return parse(content)
     except ManifestError as error:
         raise RegistryError(f"the manifest in {where} can't be used: {error}. Write the version anew") from error
 
 
-def _read(path: Path) -> bytes:
+def _admitted(directory: Path, name: str, version: str, manifest: bytes, trust: Trust) -> Statement | None:
+    path = directory / SIGNATURE_FILE
+    signature = _read(path, DOCUMENT_BYTES_MAX) if os.path.lexists(path) and not trust.unsigned_allowed else None
     try:
-        return path.read_bytes()
+        return trust.check(name, version, manifest, signature)
+    except RefusedError as error:
+        raise RegistryError(f"{name}@{version} in {directory} is refused: {error}") from error
+
+
+def _refuse_strangers(directory: Path, manifest: Manifest) -> None:
+    """What nobody vouched for has no business beside what somebody did, even if nothing here would read it."""
+    strangers = sorted({path.name for path in directory.iterdir()} - {MANIFEST_FILE, SIGNATURE_FILE, *manifest.files})
+    if strangers:
+        raise RegistryError(
+            f"{directory} holds {', '.join(map(repr, strangers[:3]))}, which its manifest does not name: remove it"
+        )
+
+
+def _read(path: Path, bytes_max: int) -> bytes:
+    """The file's content, at most one byte more than `bytes_max`. What is no regular file could block or never end."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise RegistryError(f"{path} is no regular file: restore it")
+            return file.read(bytes_max + 1)
     except OSError as error:
         raise RegistryError(
             f"{path} can't be read ({error.strerror}): check the registry's folder, the model's name and its version"
@@ -187,11 +186,11 @@ def _read(path: Path) -> bytes:
 
 
 def _checked(path: Path, expected: FileFact) -> bytes:
-    content = _read(path)
+    content = _read(path, expected.size_bytes)
     found = FileFact.of(content)
     if found != expected:
         raise RegistryError(
-            f"{path} is not the file its manifest names: {found.size_bytes} bytes, sha256 {found.sha256[:16]}…, "
-            f"expected {expected.size_bytes} bytes, sha256 {expected.sha256[:16]}…. Restore the file, or train it anew"
+            f"{path} is not the file its manifest names: sha256 {found.sha256[:16]}…, expected "
+            f"{expected.size_bytes} bytes, sha256 {expected.sha256[:16]}…. Restore the file, or train it anew"
         )
     return content

@@ -25,6 +25,7 @@ from reference_service.servicer import InferenceServicer
 from reference_service.serving import Served, ServedModels
 from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
+from reference_service.trust import open_trust, utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,7 @@ class Settings:
     prediction_log: Path | None = None
     service: ServiceSettings = ServiceSettings()  # noqa: RUF009 - frozen
     threads: int = 1
+    allow_unsigned: bool = False
     drain_notice_s: float = 1.0
     drain_limit_s: float = 10.0
 
@@ -67,7 +69,13 @@ async def serve(settings: Settings) -> None:
         StartError: anything else that keeps the service from serving.
     """
     stop = _stop_signal()
-    version = load_version(settings.registry, settings.model, settings.version)
+    trust = open_trust(
+        settings.service.registry.trust,
+        settings.service.registry.state,
+        clock=utc_now,
+        allow_unsigned=settings.allow_unsigned,
+    )
+    version = load_version(settings.registry, settings.model, settings.version, trust)
     engine = load_engine(version, settings.threads)
     predictions = _prediction_log(settings)
     models = ServedModels(Served(Contract.of(version.manifest), engine, version))

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from reference_service.cli.terminal import MODEL_OPTION, REGISTRY_OPTION, THREADS_OPTION, VERSION_OPTION, refusing
+from reference_service.cli.terminal import (
+    CONFIG_OPTION,
+    MODEL_OPTION,
+    REGISTRY_OPTION,
+    THREADS_OPTION,
+    UNSIGNED_OPTION,
+    VERSION_OPTION,
+    refusing,
+)
 
 
 @click.command()
@@ -17,7 +25,8 @@ from reference_service.cli.terminal import MODEL_OPTION, REGISTRY_OPTION, THREAD
 @MODEL_OPTION
 @VERSION_OPTION
 @THREADS_OPTION
-@click.option("--config", type=click.Path(path_type=Path), help="service.toml: TLS, callers, limits, telemetry.")
+@CONFIG_OPTION
+@UNSIGNED_OPTION
 @click.option("--listen", default="127.0.0.1:9000", show_default=True, help="HOST:PORT; port 0 picks a free one.")
 @click.option("--zone", default="local", show_default=True, help="Failure domain, named in every answer.")
 @click.option("--prediction-log", type=click.Path(path_type=Path), help="File that gets a JSON line per prediction.")
@@ -34,6 +43,7 @@ def serve(
     *,
     registry: Path,
     config: Path | None,
+    allow_unsigned: bool,
     model: str,
     version: str,
     threads: int,
@@ -58,6 +68,7 @@ def serve(
         service=read_settings(config) if config else ServiceSettings(),
         prediction_log=prediction_log,
         threads=threads,
+        allow_unsigned=allow_unsigned,
         drain_notice_s=drain_notice_s,
     )
     uvloop.run(server.serve(settings))

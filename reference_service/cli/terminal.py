@@ -20,6 +20,10 @@ REGISTRY_OPTION = click.option(
 )
 MODEL_OPTION = click.option("--model", required=True, help="Name of the model in the registry.")
 VERSION_OPTION = click.option("--version", required=True, help="Version of the model.")
+CONFIG_OPTION = click.option(
+    "--config", type=click.Path(path_type=Path), help="service.toml: TLS, callers, limits, telemetry, trust."
+)
+UNSIGNED_OPTION = click.option("--allow-unsigned", is_flag=True, help="Take versions that nobody vouches for.")
 THREADS_OPTION = click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Engine threads.")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from reference_service.registry import ModelVersion, list_versions, load_golden, load_version
 from reference_service.training.card_words import CLOSING, OPENING
+from reference_service.trust import UNSIGNED_ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,11 @@ def write_card(registry: Path, name: str) -> None:
 
 def render_card(registry: Path, name: str) -> str:
     """The card of all versions of a model in a registry."""
-    versions = [load_version(registry, name, version) for model, version in list_versions(registry) if model == name]
+    versions = [
+        load_version(registry, name, version, UNSIGNED_ALLOWED)
+        for model, version in list_versions(registry)
+        if model == name
+    ]
     sections = [
         OPENING,
         _facts(versions),

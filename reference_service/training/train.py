@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it publishes none
 
 from reference_service.manifest import GOLDEN_FILE, MODEL_FILE
-from reference_service.registry import write_version
+from reference_service.publishing import write_version
 from reference_service.training.card import write_card
 from reference_service.training.data import Data, read
 from reference_service.training.document import NAME, Job, describe

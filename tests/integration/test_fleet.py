@@ -17,7 +17,7 @@ import pytest
 from harness.fleet.client import FleetError
 from harness.fleet.edge import EdgeAdmin
 from harness.fleet.lifecycle import Fleet, start_fleet
-from harness.fleet.spec import FleetSpec
+from harness.fleet.spec import SERVICE_COMMAND, FleetSpec
 from reference_service.protocol.messages import infer_request
 from tests.harness.fleet.fleet_support import Load, all_gone, wait_until
 from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
@@ -43,6 +43,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         version="1",
         candidate="2",
         directory=tmp_path_factory.mktemp("fleet"),
+        service_command=(*SERVICE_COMMAND, "--allow-unsigned"),
     )
     with start_fleet(spec, lease=True) as running:
         yield running

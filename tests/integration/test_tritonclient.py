@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from harness.fleet.lifecycle import start_fleet
-from harness.fleet.spec import FleetSpec
+from harness.fleet.spec import SERVICE_COMMAND, FleetSpec
 from tests.reference_service.running import in_own_process
 from tests.reference_service.tiny_registry import MODEL, tiny_answers, tiny_rows, write_tiny_version
 
@@ -77,6 +77,7 @@ def served_through_the_edge(tmp_path: Path) -> Iterator[Served]:
         model=MODEL,
         version="1",
         directory=tmp_path / "fleet",
+        service_command=(*SERVICE_COMMAND, "--allow-unsigned"),
     )
     with start_fleet(spec, lease=True) as fleet:
         yield Served(fleet.address, MODEL, "1", rows, tiny_answers(rows))

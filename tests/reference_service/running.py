@@ -121,7 +121,19 @@ class Process:
 
 def serve_command(registry: Path, model: str, *options: str, version: str = "1") -> list[str]:
     command = [sys.executable, "-m", "reference_service.cli", "serve", "--registry", str(registry)]
-    return [*command, "--model", model, "--version", version, "--listen", "127.0.0.1:0", "--zone", "zone-t", *options]
+    return [
+        *command,
+        "--model",
+        model,
+        "--version",
+        version,
+        "--listen",
+        "127.0.0.1:0",
+        "--zone",
+        "zone-t",
+        "--allow-unsigned",
+        *options,
+    ]
 
 
 @contextlib.contextmanager

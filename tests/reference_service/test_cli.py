@@ -34,11 +34,11 @@ def test_list_names_every_version(registry: Path) -> None:
 
 
 def test_verify_accepts_what_is_whole_and_exits_1_for_what_is_not(registry: Path) -> None:
-    whole = run("registry", "verify", registry)
+    whole = run("registry", "verify", registry, "--allow-unsigned")
     assert whole.exit_code == 0
     assert [line.split()[:2] for line in whole.output.splitlines()] == [["ok", "tiny@1"], ["ok", "tiny@2"]]
     (registry / "tiny/2/model.onnx").write_bytes(b"another graph")
-    broken = run("registry", "verify", registry)
+    broken = run("registry", "verify", registry, "--allow-unsigned")
     assert broken.exit_code == 1
     assert broken.output.splitlines()[0].startswith("ok      tiny@1")
     assert broken.output.splitlines()[1].startswith("broken  tiny@2")
@@ -54,7 +54,7 @@ def test_a_missing_registry_is_one_line_and_exit_code_2(command: list[str]) -> N
 
 def test_bench_writes_what_it_measured(registry: Path, tmp_path: Path) -> None:
     options = ["--registry", registry, "--model", "tiny", "--version", "2", "--seconds", 0.02]
-    result = run("bench", *options, "--output", tmp_path / "bench.json")
+    result = run("bench", *options, "--allow-unsigned", "--output", tmp_path / "bench.json")
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "bench.json").read_text())
     assert found["version"] == "2"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from reference_service.registry import RegistryError, list_versions, load_golden, load_version, write_version
+from reference_service.publishing import write_version
+from reference_service.registry import RegistryError, list_versions, load_golden, load_version
+from reference_service.trust import UNSIGNED_ALLOWED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +48,7 @@ def files(rows: int = 4, columns: int = 2) -> dict[str, bytes]:
 
 def test_a_written_version_loads_with_the_same_bytes(tmp_path: Path) -> None:
     written = write_version(tmp_path, document(), files())
-    loaded = load_version(tmp_path, "toy", "1")
+    loaded = load_version(tmp_path, "toy", "1", UNSIGNED_ALLOWED)
     assert loaded == written
     assert loaded.model_bytes == b"graph"
     assert loaded.digest == hashlib.sha256((tmp_path / "toy/1/manifest.json").read_bytes()).hexdigest()
@@ -78,7 +80,7 @@ def test_one_changed_bit_is_refused_naming_the_file(tmp_path: Path, name: str) -
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(RegistryError, match=rf"{name} is not the file its manifest names.*train it anew"):
-        load_version(tmp_path, "toy", "1")
+        load_version(tmp_path, "toy", "1", UNSIGNED_ALLOWED)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "manifest.json"])
@@ -86,21 +88,21 @@ def test_a_missing_file_is_refused_naming_it(tmp_path: Path, name: str) -> None:
     write_version(tmp_path, document(), files())
     (tmp_path / "toy/1" / name).unlink()
     with pytest.raises(RegistryError, match=rf"{name} can't be read \(No such file"):
-        load_version(tmp_path, "toy", "1")
+        load_version(tmp_path, "toy", "1", UNSIGNED_ALLOWED)
 
 
 @pytest.mark.parametrize("name", ["../toy", ".", "", "toy/1", ".hidden", "toy\n"])
 def test_no_name_points_out_of_the_registry(tmp_path: Path, name: str) -> None:
     write_version(tmp_path, document(), files())
     with pytest.raises(RegistryError, match="is no name of a model or version"):
-        load_version(tmp_path, name, "1")
+        load_version(tmp_path, name, "1", UNSIGNED_ALLOWED)
 
 
 def test_a_version_under_another_name_is_refused(tmp_path: Path) -> None:
     write_version(tmp_path, document(), files())
     (tmp_path / "toy/1").rename(tmp_path / "toy/2")
     with pytest.raises(RegistryError, match="is of toy@1, not toy@2"):
-        load_version(tmp_path, "toy", "2")
+        load_version(tmp_path, "toy", "2", UNSIGNED_ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_writing_the_same_version_twice_is_harmless_and_a_different_one_is_refus
     assert write_version(tmp_path, document(), files()) == first
     with pytest.raises(RegistryError, match="already holds a different toy@1"):
         write_version(tmp_path, document(parameters=4), files())
-    assert load_version(tmp_path, "toy", "1") == first
+    assert load_version(tmp_path, "toy", "1", UNSIGNED_ALLOWED) == first
     assert [path.name for path in (tmp_path / "toy").iterdir()] == ["1"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from reference_service.registry import write_version
+from reference_service.publishing import write_version
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ from reference_service.training.document import ParityError, _check_parity
 from reference_service.training.graph import export, parameter_count
 from reference_service.training.networks import Recipe, fit
 from reference_service.training.train import TrainingError, train
+from reference_service.trust import UNSIGNED_ALLOWED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ def test_two_trainings_give_one_digest_and_another_seed_another(tmp_path: Path, 
 def test_what_is_written_loads_and_its_golden_set_is_the_models_own(tmp_path: Path, invented: Data) -> None:
     heard: list[str] = []
     train("2", tmp_path, recipe=SMALL, data=invented, report=heard.append)
-    version = load_version(tmp_path, "flight-delay", "2")
+    version = load_version(tmp_path, "flight-delay", "2", UNSIGNED_ALLOWED)
     golden = load_golden(version)
     assert len(golden.inputs) >= 512
     assert answer(version.model_bytes, golden.inputs)[:, 0] == pytest.approx(golden.expected, abs=1e-6)
