@@ -6,10 +6,12 @@ Rule: every call is timed and kept, in order; percentiles are for whoever reads 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reference_service.engines.onnxruntime import make_onnxruntime_engine
+from reference_service.loading import load_engine
 from reference_service.registry import load_golden
-from reference_service.server import load_engine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 def bench(version: ModelVersion, seconds: float, threads: int = 1) -> dict[str, Any]:
     """Time the engine on the golden rows, in a cycle, for `seconds`; the result is a JSON document."""
-    engine = load_engine(version, threads)
+    engine = load_engine(version, partial(make_onnxruntime_engine, threads=threads))
     latencies_ns = time_rows(engine, load_golden(version).inputs, seconds)
     name = engine.name
     engine.close()

@@ -112,6 +112,13 @@ class RefusedVersionError(RequestError):
     reason = "refused_version"
 
 
+class NotNowError(RequestError):
+    """What was asked for does not fit what is being served; the text says what has to come first."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "not_now"
+
+
 class NotOfferedError(RequestError):
     """A call of the protocol that this service does not offer."""
 

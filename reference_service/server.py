@@ -12,17 +12,19 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reference_service.assembly import certificate, front_door
-from reference_service.contract import Contract
-from reference_service.engines.onnxruntime import OnnxRuntimeEngine
+from reference_service.engines.onnxruntime import make_onnxruntime_engine
 from reference_service.errors import StartError
 from reference_service.health import Health
 from reference_service.listening import Listener, start
-from reference_service.registry import load_golden, load_version
+from reference_service.loading import Loader
+from reference_service.overload import Admission
+from reference_service.repository import Repository
 from reference_service.servicer import InferenceServicer
-from reference_service.serving import Served, ServedModels
+from reference_service.serving import ServedModels
 from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
 from reference_service.trust import open_trust, utc_now
@@ -33,10 +35,7 @@ if TYPE_CHECKING:
     import grpc
 
     from reference_service.calls import FrontDoor
-    from reference_service.engines import Engine
-    from reference_service.registry import ModelVersion
 
-WARM_UP_CALLS: Final = 100
 SAVE_INTERVAL_S: Final = 1.0
 
 
@@ -69,25 +68,28 @@ async def serve(settings: Settings) -> None:
         StartError: anything else that keeps the service from serving.
     """
     stop = _stop_signal()
-    trust = open_trust(
-        settings.service.registry.trust,
-        settings.service.registry.state,
-        clock=utc_now,
-        allow_unsigned=settings.allow_unsigned,
-    )
-    version = load_version(settings.registry, settings.model, settings.version, trust)
-    engine = load_engine(version, settings.threads)
+    loader = _loader(settings)
+    served = loader(settings.version)
+    version = served.version
     predictions = _prediction_log(settings)
-    models = ServedModels(Served(Contract.of(version.manifest), engine, version))
+    models = ServedModels(served, loader)
     door, health = front_door(settings.service), Health()
     identity = certificate(settings.service)
-    servicer = InferenceServicer(models, predictions, settings.zone, door)
+    repository = Repository(models, settings.registry, settings.service.batching)
+    servicer = InferenceServicer(
+        models,
+        predictions,
+        settings.zone,
+        door,
+        repository=repository,
+        admission=Admission(settings.service.limits.in_flight_max),
+    )
     listener = Listener(settings.listen, identity.credentials() if identity else None, settings.service.limits)
     server, address = await start(servicer, health, door, listener)
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
     log_event(
         "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
-        engine=engine.name, zone=settings.zone, pid=os.getpid(),
+        engine=served.engine.name, zone=settings.zone, pid=os.getpid(),
     )  # fmt: skip
     flushing = asyncio.ensure_future(predictions.flush_forever())
     saving = asyncio.ensure_future(_save_forever(door))
@@ -98,22 +100,16 @@ async def serve(settings: Settings) -> None:
     if door.quota:
         door.quota.save()
     predictions.close()
-    engine.close()
+    await models.close()
     log_event("stopped")
 
 
-def load_engine(version: ModelVersion, threads: int) -> Engine:
-    """The version's model, loaded and warm: the first calls to a session are the slowest."""
-    row = load_golden(version).inputs[:1]
-    try:
-        engine = OnnxRuntimeEngine(version.model_bytes, threads)
-        shapes = {engine.infer(row).shape for _ in range(WARM_UP_CALLS)}
-    except Exception as error:
-        raise StartError(f"the model of {version.subject} cannot be run: {error}") from error
-    declared = (1, *version.manifest.outputs[0].shape[1:])
-    if shapes != {declared}:
-        raise StartError(f"the model of {version.subject} answers {shapes} for a row; its manifest says {declared}")
-    return engine
+def _loader(settings: Settings) -> Loader:
+    wanted = settings.service.registry
+    trust = open_trust(wanted.trust, wanted.state, clock=utc_now, allow_unsigned=settings.allow_unsigned)
+    make_engine = partial(make_onnxruntime_engine, threads=settings.threads)
+    service = settings.service
+    return Loader(settings.registry, settings.model, trust, make_engine, service.validation, service.batching)
 
 
 async def drain(

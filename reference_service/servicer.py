@@ -6,6 +6,7 @@ Rule: thin. Who may call is the front door's to say, what is right the contract'
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,8 @@ import grpc
 
 from reference_service.auth.caller import INFER
 from reference_service.calls import FrontDoor, metadata_of, parse, refuse, request_id_in, request_id_or_new, unary
+from reference_service.not_offered import not_offered
+from reference_service.overload import Admission
 from reference_service.protocol import headers
 from reference_service.protocol.messages import SERVICE
 from reference_service.protocol.open_inference_pb2 import (
@@ -27,11 +30,14 @@ from reference_service.protocol.open_inference_pb2 import (
     ServerReadyRequest,
     ServerReadyResponse,
 )
+from reference_service.settings import Limits
+from reference_service.validation import timeout_s_in
 
 if TYPE_CHECKING:
     from reference_service.auth.caller import Caller
     from reference_service.calls import Context, Trailers
     from reference_service.protocol import open_inference_pb2 as pb
+    from reference_service.repository import Repository
     from reference_service.serving import ServedModels
     from reference_service.telemetry import PredictionLog
 
@@ -41,17 +47,33 @@ SERVER_NAME: Final = "gonogo-reference-service"
 class InferenceServicer:
     """Answers for `models`, in the name of `zone`, those whom `door` lets in."""
 
-    def __init__(self, models: ServedModels, predictions: PredictionLog, zone: str, door: FrontDoor) -> None:
+    def __init__(
+        self,
+        models: ServedModels,
+        predictions: PredictionLog,
+        zone: str,
+        door: FrontDoor,
+        *,
+        repository: Repository | None = None,
+        admission: Admission | None = None,
+    ) -> None:
         self.ready = True
-        self.in_flight = 0
+        self.admission = admission or Admission(Limits().in_flight_max)
         self._models = models
         self._predictions = predictions
         self._zone = (headers.ZONE, zone)
         self._door = door
+        self._repository = repository
+
+    @property
+    def in_flight(self) -> int:
+        """Inferences in hand."""
+        return self.admission.in_flight
 
     def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
         """What a server registers to offer the protocol's service."""
         other: dict[str, tuple[str, Any, Any]] = {
+            **(self._repository.calls() if self._repository else {}),
             "ServerLive": ("", ServerLiveRequest, self.server_live),
             "ServerReady": ("", ServerReadyRequest, self.server_ready),
             "ModelReady": (INFER, ModelReadyRequest, self.model_ready),
@@ -62,11 +84,12 @@ class InferenceServicer:
             name: unary(self._door, scope, kind, answer, self.identity) for name, (scope, kind, answer) in other.items()
         }
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self.model_infer)
+        handlers |= not_offered(self._door, self.identity)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def identity(self) -> Trailers:
         """Who answers: the zone, and the version that is current."""
-        return self._zone, (headers.MODEL_VERSION, self._models.current.contract.version)
+        return self._zone, self._models.current.identity
 
     async def server_live(self, request: pb.ServerLiveRequest, caller: Caller) -> ServerLiveResponse:
         """Whether the process answers at all."""
@@ -95,30 +118,53 @@ class InferenceServicer:
 
     async def model_infer(self, raw: bytes, context: Context) -> bytes:
         """The model's output for the rows of the request; both messages as they travel."""
-        self.in_flight += 1
         metadata = metadata_of(context)
         request_id = request_id_in(metadata)
+        entered: float | None = None
         try:
             self._door.admit_inference(context, metadata)
+            remaining_s = context.time_remaining()
+            entered = self.admission.enter(remaining_s)
             request = parse(ModelInferRequest, raw)
             request_id = request_id or request_id_or_new(request.id)
-            return await self._infer(request, request_id, context)
+            return await self._infer(request, request_id, context, remaining_s)
         except Exception as error:  # noqa: BLE001 - one place turns every error into a code
             await refuse(context, error, self.identity(), request_id or request_id_or_new(""))
         finally:
-            self.in_flight -= 1
+            if entered is not None:
+                self.admission.leave(entered)
 
-    async def _infer(self, request: pb.ModelInferRequest, request_id: str, context: Context) -> bytes:
-        served = self._models.find(request.model_name, request.model_version)
-        batch = served.contract.read(request)
-        outputs = served.engine.infer(batch)
-        answer = served.contract.answer(request, outputs).SerializeToString()
+    async def _infer(
+        self, request: pb.ModelInferRequest, request_id: str, context: Context, remaining_s: float | None
+    ) -> bytes:
+        clock = time.perf_counter_ns
+        began_ns = clock()
+        with self._models.find(request.model_name, request.model_version) as served:
+            batch = served.contract.read(request)
+            read_ns = clock()
+            if served.batcher is None:
+                outputs = served.engine.infer(batch)
+            else:
+                outputs = await served.batcher.infer(batch, _deadline_s(request, remaining_s))
+            inferred_ns = clock()
+            answer = served.contract.answer(request, outputs).SerializeToString()
+        done_ns, rows, infer_ns = clock(), len(batch), inferred_ns - read_ns
+        served.statistics.executed(rows, infer_ns)
+        served.statistics.answered(
+            rows, began_ns=began_ns, done_ns=done_ns, queue_ns=0, input_ns=read_ns - began_ns, infer_ns=infer_ns,
+            output_ns=done_ns - inferred_ns,
+        )  # fmt: skip
         # Trailing, so that headers and answer leave in one write: a process killed between the two would leave the
         # edge with headers already passed on, and an answer that it may not ask another zone for.
-        version = (headers.MODEL_VERSION, served.contract.version)
-        context.set_trailing_metadata((self._zone, version, (headers.REQUEST_ID, request_id)))
+        context.set_trailing_metadata((self._zone, served.identity, (headers.REQUEST_ID, request_id)))
         self._predictions.add(request_id, batch, outputs)
         return answer
+
+
+def _deadline_s(request: pb.ModelInferRequest, remaining_s: float | None) -> float | None:
+    """When the caller stops waiting, on the monotonic clock: by the call's deadline or the request's own timeout."""
+    said = [seconds for seconds in (remaining_s, timeout_s_in(request.parameters)) if seconds is not None]
+    return time.monotonic() + min(said) if said else None
 
 
 def _server_version() -> str:

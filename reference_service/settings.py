@@ -93,9 +93,14 @@ class Limits(_Table):
 
 
 class Batching(_Table):
-    """Rows of several calls in one run of the engine."""
+    """Rows of several calls in one run of the engine.
+
+    `threaded` runs it on a thread of its own, for an engine that waits for a device; on a CPU the hand-over to a thread
+    costs more than a small model takes.
+    """
 
     rows_max: Count = 64
+    threaded: bool = False
     delay_ms_max: Annotated[float, Field(ge=0, le=1000)] = 1.0
     queue_rows_max: Count = 1024
 

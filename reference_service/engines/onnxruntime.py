@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from reference_service.registry import ModelVersion
+
 
 class OnnxRuntimeEngine:
     """A model in an ONNX Runtime session of its own."""
@@ -33,6 +35,11 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Drop the session."""
         del self._session
+
+
+def make_onnxruntime_engine(version: ModelVersion, threads: int) -> OnnxRuntimeEngine:
+    """An engine for the version's graph."""
+    return OnnxRuntimeEngine(version.model_bytes, threads)
 
 
 def _options(threads: int) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reference_service.contract import Contract
+from reference_service.loading import load_engine
 from reference_service.protocol.messages import infer_request
-from reference_service.server import load_engine
 from reference_service.telemetry import PredictionLog
+from tests.reference_service.running import on_cpu
 from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_one_request_from_message_to_message(benchmark: Any, tmp_path: Path) -> None:
     version = write_tiny_version(tmp_path)
-    contract, engine = Contract.of(version.manifest), load_engine(version, 1)
+    contract, engine = Contract.of(version.manifest), load_engine(version, on_cpu)
     request = infer_request(MODEL, "features", tiny_rows(1), request_id="abc")
 
     def answer() -> bytes:

@@ -28,6 +28,7 @@ from reference_service.errors import DETAILS
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import MODEL_INFER, infer_request, output_array
 from reference_service.registry import load_golden, load_version
+from reference_service.trust import UNSIGNED_ALLOWED
 from tests.reference_service.certificates import signed
 from tests.reference_service.running import LIMIT_S, ROOT, in_own_process, wait_for
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from tests.reference_service.running import Process
 
 REGISTRY, MODEL = ROOT / "reference_service" / "models", "flight-delay"
-VERSION = load_version(REGISTRY, MODEL, "1")
+VERSION = load_version(REGISTRY, MODEL, "1", UNSIGNED_ALLOWED)
 GOLDEN = load_golden(VERSION)
 INPUT, OUTPUT = VERSION.manifest.inputs[0], VERSION.manifest.outputs[0]
 ISSUER_KEY, STRANGERS_KEY = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()

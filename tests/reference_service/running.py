@@ -11,14 +11,17 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_service.calls import FrontDoor
 from reference_service.contract import Contract
+from reference_service.engines.onnxruntime import make_onnxruntime_engine
 from reference_service.health import Health
 from reference_service.listening import Listener, start
-from reference_service.server import drain, load_engine
+from reference_service.loading import load_engine
+from reference_service.server import drain
 from reference_service.servicer import InferenceServicer
 from reference_service.serving import Served, ServedModels
 from reference_service.settings import Limits
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 20
+on_cpu = partial(make_onnxruntime_engine, threads=1)
+"""How tests make engines."""
 
 
 def wait_for(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
@@ -76,7 +81,7 @@ def in_process(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     door = door or FrontDoor()
-    models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, 1), version))
+    models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, on_cpu), version))
     log = predictions or PredictionLog(None, version.version, "zone-t")
     servicer = servicer_type(models, log, "zone-t", door)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_service.batching import Batcher, outcomes
+from reference_service.engines.onnxruntime import make_onnxruntime_engine
 from reference_service.errors import DeadlineError, InvalidRequestError, NotReadyError, OverloadedError
+from reference_service.loading import load_engine
 from reference_service.registry import load_golden, load_version
-from reference_service.server import load_engine
+from reference_service.trust import UNSIGNED_ALLOWED
 from tests.reference_service.running import ROOT
 from tests.reference_service.virtual_time import VirtualLoop, run
 
@@ -252,8 +255,11 @@ def test_whatever_comes_bounds_hold_and_each_gets_its_own_answer(arrivals: Any, 
 @pytest.fixture(scope="module")
 def flights() -> tuple[Any, Any, Any]:
     """The real engine with the flight model, its held-out rows, and the answer to each row asked alone."""
-    version = load_version(ROOT / "reference_service/models", "flight-delay", "1")
-    engine, golden = load_engine(version, 1), load_golden(version).inputs[:256]
+    version = load_version(ROOT / "reference_service/models", "flight-delay", "1", UNSIGNED_ALLOWED)
+    engine, golden = (
+        load_engine(version, partial(make_onnxruntime_engine, threads=1)),
+        load_golden(version).inputs[:256],
+    )
     return engine, golden, np.concatenate([engine.infer(golden[i : i + 1]) for i in range(len(golden))])
 
 

@@ -15,6 +15,7 @@ from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import infer_request
 from reference_service.registry import load_golden, load_version
 from reference_service.settings import Validation
+from reference_service.trust import UNSIGNED_ALLOWED
 from reference_service.validation import VIOLATIONS_MAX, ValueRule, check_parameters, timeout_s_in
 from tests.reference_service.running import ROOT
 
@@ -104,7 +105,7 @@ def test_integers_are_left_alone() -> None:
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_by_default_every_held_out_row_passes_and_a_wrong_unit_does_not(version: str) -> None:
-    found = load_version(ROOT / Path("reference_service/models"), "flight-delay", version)
+    found = load_version(ROOT / Path("reference_service/models"), "flight-delay", version, UNSIGNED_ALLOWED)
     golden, fact = load_golden(found).inputs, found.manifest.inputs[0]
     outside = [np.any((row < low) | (row > high)) for row in golden for low, high in [ranges(fact)]]
     assert np.mean(outside) > 0.5  # or this would show nothing of drift
