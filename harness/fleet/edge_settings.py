@@ -66,4 +66,36 @@ CONNECT_TIMEOUT_S = 0.25
 MAX_CONNECTIONS = 1024
 MAX_PENDING_REQUESTS = 1024
 MAX_REQUESTS = 1024
-"""Twice the load engine's cap on requests in flight (512): the edge never refuses what the harness sends."""
+
+# What one caller may do, before anything of it reaches a zone.
+STRANGERS_RPS = 20
+"""Of all who show no valid key, by address: enough for a person who mistypes one, and for health checks from outside."""
+BUCKETS_MAX = 1024
+"""Clients and addresses counted at once; the one unused longest is forgotten first, and starts with a full bucket."""
+RETRY_CLIENT_S = 1.0
+"""A bucket is full again after a second."""
+RETRY_OVERLOAD_S = 1.0
+FRAME_BYTES = 5
+"""gRPC writes this many before each message."""
+MESSAGE_BYTES_MAX = (1 << 20) + FRAME_BYTES
+"""The service's own limit, so that one answer means the same wherever it was given."""
+HEADERS_KIB_MAX = 8
+HEADERS_MAX = 64
+"""A call of the harness has a dozen in half a KiB."""
+STREAMS_MAX = 512
+"""Of one connection: the load engine's cap on requests in flight."""
+STREAM_WINDOW_BYTES = 256 << 10
+CONNECTION_WINDOW_BYTES = 4 << 20
+"""What a caller may have sent before the edge took it: 4 GiB for all connections, not Envoy's 24 GiB."""
+CONNECTION_BUFFER_BYTES = 1 << 20
+HANDSHAKE_TIMEOUT_S = 5.0
+HEADERS_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 15.0
+"""Of a request of 1 MiB that is 70 KB/s; slower, and a caller could hold a stream for ever by a byte now and then."""
+STREAM_IDLE_S = 30.0
+STREAM_LIMIT_S = 60.0
+"""Of watches and reflection."""
+IDLE_CONNECTION_S = 300.0
+CALLER_KEEPALIVE_INTERVAL_S = 30.0
+CALLER_KEEPALIVE_TIMEOUT_S = 10.0
+"""A caller that vanished is noticed without traffic; nobody else needs the answer soon."""

@@ -1,7 +1,8 @@
-"""Writes what Envoy reads: the bootstrap with listener and clusters, and the route that is replaced while it runs.
+"""Writes Envoy's bootstrap: the listener with its filters, and the clusters that the route file sends to.
 
 Rule: pure functions from addresses to dicts; Envoy accepts JSON wherever it wants YAML. Clusters never change while
-Envoy runs, because a changed cluster is rebuilt and drops its connections; only the route file does.
+Envoy runs, because a changed cluster is rebuilt and drops its connections; only the route file does. The filters stand
+in the order of what they cost and protect: who calls, how much, how large, and only then a zone.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.fleet import edge_limits
 from harness.fleet import edge_settings as settings
-from harness.fleet.spec import CANDIDATE
+from harness.fleet.edge_identity import identity_filter
+from harness.fleet.edge_routes import ROUTE_NAME
+from harness.fleet.edge_tls import towards_callers, towards_zones
+from harness.fleet.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
-ROUTE_NAME = "inference"
+    from harness.fleet.credentials import Credentials
+    from harness.fleet.edge_limits import Rates
+
 _HTTP_MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _HTTP_ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _UUID_REQUEST_ID = "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 _UPSTREAM_HTTP = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-_ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-_CONNECTION_LIMIT = (
-    "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-)
 
 Json = dict[str, Any]
 Ports = Mapping[str, Sequence[int]]
@@ -42,46 +43,63 @@ class EdgeFiles:
     admin: Path
 
 
-def bootstrap(files: EdgeFiles, port: int, clusters: Mapping[str, Ports]) -> Json:
-    """Envoy's start-up configuration: HTTP/2 without TLS on loopback `port`, one cluster per entry of `clusters`."""
+@dataclass(frozen=True, slots=True)
+class EdgeRules:
+    """What the edge shows and trusts, and how much it takes."""
+
+    credentials: Credentials
+    rates: Rates
+
+
+def bootstrap(files: EdgeFiles, port: int, clusters: Mapping[str, Ports], rules: EdgeRules) -> Json:
+    """Envoy's start-up configuration: HTTP/2 over TLS on loopback `port`, one cluster per entry of `clusters`."""
+    zones = towards_zones(rules.credentials.edge_as_client, rules.credentials.ca)
     return {
         "node": {"id": "edge", "cluster": "gonogo"},
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
         "static_resources": {
-            "listeners": [_listener(files, port)],
-            "clusters": [_cluster(name, ports) for name, ports in clusters.items()],
+            "listeners": [_listener(files, port, rules)],
+            "clusters": [_cluster(name, ports) | {"transport_socket": zones} for name, ports in clusters.items()],
         },
-        "overload_manager": {"resource_monitors": [_connection_limit()]},
+        "overload_manager": edge_limits.overload_manager(),
     }
 
 
-def routes(to: str, *, mirror: bool, timeout_s: float) -> Json:
-    """The route file: everything goes to cluster `to`, and a copy to the candidate if `mirror`."""
-    action: Json = {"cluster": to, "timeout": _duration(timeout_s), "retry_policy": _retry_policy()}
-    if mirror:
-        action["request_mirror_policies"] = [{"cluster": CANDIDATE}]
-    host = {"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": action}]}
-    return {"resources": [{"@type": _ROUTES, "name": ROUTE_NAME, "virtual_hosts": [host]}]}
-
-
-def _listener(files: EdgeFiles, port: int) -> Json:
+def _listener(files: EdgeFiles, port: int, rules: EdgeRules) -> Json:
     manager = {
         "@type": _HTTP_MANAGER,
         "stat_prefix": "edge",
         "codec_type": "HTTP2",
         "rds": {"route_config_name": ROUTE_NAME, "config_source": _watched(files.routes)},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _HTTP_ROUTER}}],
-        "http2_protocol_options": {"max_concurrent_streams": settings.MAX_REQUESTS},
+        "http_filters": [
+            identity_filter(),
+            edge_limits.rate_limit_filter(rules.rates),
+            edge_limits.message_filter(),
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": _HTTP_ROUTER}},
+        ],
+        "local_reply_config": edge_limits.refusals(),
+        # The connection says who a stranger is; a header that claims to know better would make a bucket of its own.
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "internal_address_config": {"cidr_ranges": []},
+        "forward_client_cert_details": "SANITIZE",
         # The harness's own request id joins ledger, shadow and logs, so Envoy must neither replace nor rewrite it.
         "preserve_external_request_id": True,
         "request_id_extension": {"typed_config": {"@type": _UUID_REQUEST_ID, "pack_trace_reason": False}},
+        **edge_limits.connection_limits(),
     }
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    chain = {
+        "filters": filters,
+        "transport_socket": towards_callers(rules.credentials.edge),
+        "transport_socket_connect_timeout": _duration(settings.HANDSHAKE_TIMEOUT_S),
+    }
     return {
         "name": "edge",
         "address": _address(port),
         "enable_reuse_port": True,
-        "filter_chains": [{"filters": filters}],
+        "per_connection_buffer_limit_bytes": settings.CONNECTION_BUFFER_BYTES,
+        "filter_chains": [chain],
     }
 
 
@@ -162,26 +180,6 @@ def _limits() -> Json:
             "min_retry_concurrency": settings.RETRIES_ALWAYS_ALLOWED,
         },
     }
-
-
-def _retry_policy() -> Json:
-    predicate = {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": _PREVIOUS_HOSTS}}
-    return {
-        "retry_on": settings.RETRY_ON,
-        "num_retries": settings.RETRIES,
-        "per_try_timeout": _duration(settings.PER_TRY_TIMEOUT_S),
-        "retry_host_predicate": [predicate],
-        "host_selection_retry_max_attempts": settings.OTHER_HOST_ATTEMPTS,
-        "retry_back_off": {
-            "base_interval": _duration(settings.RETRY_PAUSE_S),
-            "max_interval": _duration(settings.RETRY_PAUSE_MAX_S),
-        },
-    }
-
-
-def _connection_limit() -> Json:
-    limit = {"@type": _CONNECTION_LIMIT, "max_active_downstream_connections": settings.MAX_CONNECTIONS}
-    return {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
 
 
 def _address(port: int) -> Json:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from harness.fleet.client import FleetClient, FleetError
 from harness.fleet.launch import SupervisorProcess
+from harness.fleet.reach import Reach
 from harness.fleet.readiness import ProcessDiedError, lacking, log_tail
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Fleet:
         self.client = client
         self.address = ""
         self.admin = Path()
+        self._reach: Reach | None = None
         self._supervisor = supervisor
         self._temporary = temporary
 
@@ -40,7 +42,14 @@ class Fleet:
                 raise FleetError(f"the fleet is not ready after {limit_s:g} s: {missing}")
             time.sleep(POLL_INTERVAL_S)
         status = self.client.status()
-        self.address, self.admin = status["address"], Path(status["admin"])
+        self.address, self.admin, self._reach = status["address"], Path(status["admin"]), Reach.of(status)
+
+    @property
+    def reach(self) -> Reach:
+        """How to call the edge and the processes; known once the fleet is ready."""
+        if self._reach is None:
+            raise FleetError("the fleet is not ready yet")
+        return self._reach
 
     def close(self) -> None:
         """End every process of the fleet and remove its sockets; logs stay."""

@@ -6,31 +6,49 @@ request of the control socket: its arguments are the request's, its result is th
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 from harness.fleet.client import FleetError
+from harness.fleet.credentials import make_credentials
+from harness.fleet.edge_limits import Rates
 from harness.fleet.edge_process import Edge
+from harness.fleet.envoy_config import EdgeRules
 from harness.fleet.processes import Process, Zone, kill_all
+from harness.fleet.reach import Reach
+from harness.fleet.service_toml import write_service_toml
 from harness.fleet.spec import CANDIDATE, PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.fleet.credentials import Credentials
     from harness.fleet.spec import FleetSpec
+
+SECRETS = "secrets"
+"""Name of the directory of keys and certificates, beside the sockets."""
 
 Reply = dict[str, Any]
 
 
 class LocalFleet:
-    """Every process of a fleet. `sockets` is the directory for Envoy's admin socket."""
+    """Every process of a fleet. `sockets` is the directory for Envoy's admin socket and for the fleet's secrets."""
 
     def __init__(self, spec: FleetSpec, sockets: Path) -> None:
-        self.zones = {name: Zone(name, version, spec) for name, version in spec.groups().items()}
-        self.edge = Edge(spec.directory, sockets, spec.route_timeout_s)
+        self._secrets = sockets / SECRETS
+        self.remove_secrets()  # those of a fleet that was killed
+        self.credentials = make_credentials(self._secrets, spec.groups())
+        self.zones = {
+            name: Zone(name, version, spec, write_service_toml(spec.directory, name, self.credentials))
+            for name, version in spec.groups().items()
+        }
+        rules = EdgeRules(self.credentials, Rates(spec.client_rps, spec.load_rps))
+        self.edge = Edge(spec.directory, sockets, spec.route_timeout_s, rules)
 
     def start_all(self) -> None:
         """Spawn every process; raises FleetError if Envoy refuses its configuration."""
@@ -41,6 +59,10 @@ class LocalFleet:
     def kill_all(self) -> None:
         """SIGKILL every process, frozen ones too; returns when they are dead."""
         kill_all(self.processes())
+
+    def remove_secrets(self) -> None:
+        """Delete every key and certificate of the fleet."""
+        shutil.rmtree(self._secrets, ignore_errors=True)
 
     def processes(self) -> Sequence[Process]:
         """The latest processes of every group and Envoy, dead or alive."""
@@ -59,6 +81,7 @@ class LocalFleet:
             "edge": _process_status(self.edge.process),
             "supervisor": {"pid": os.getpid()},
             "route": {"to": self.edge.to, "mirror": self.edge.mirror},
+            "reach": _reach(self.credentials),
         }
 
     def kill(self, zone: str) -> Reply:
@@ -109,6 +132,19 @@ class LocalFleet:
         ports = {name: [port.number for port in zone.ports] for name, zone in self.zones.items()}
         candidate = {CANDIDATE: {CANDIDATE: ports.pop(CANDIDATE)}} if CANDIDATE in ports else {}
         return {PRIMARY: ports, **candidate}
+
+
+def _reach(credentials: Credentials) -> dict[str, str]:
+    ours = credentials.ours
+    files = Reach(
+        ca=str(credentials.ca),
+        certificate=str(ours.certificate),
+        key=str(ours.key),
+        load_key=str(credentials.load_key),
+        admin_key=str(credentials.admin_key),
+        keys=str(credentials.keys),
+    )
+    return dataclasses.asdict(files)
 
 
 def _zone_status(zone: Zone) -> Reply:

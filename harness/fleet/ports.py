@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 
-from harness.fleet.envoy_config import LOOPBACK
+LOOPBACK = "127.0.0.1"
 
 
 class HeldPort:

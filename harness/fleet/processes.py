@@ -87,11 +87,12 @@ def kill_all(processes: Sequence[Process]) -> None:
 
 
 class Zone:
-    """A group of service processes that fail together, each at a port that it keeps over restarts."""
+    """A group of service processes that fail together, each at a port that it keeps over restarts; `config` is their service.toml."""
 
-    def __init__(self, name: str, version: str, spec: FleetSpec) -> None:
+    def __init__(self, name: str, version: str, spec: FleetSpec, config: Path) -> None:
         self.name = name
         self.version = version
+        self._config = config
         self.ports = [HeldPort() for _ in range(spec.processes_per_zone)]
         self.processes: list[Process] = []
         self.prediction_logs: list[Path] = []
@@ -146,5 +147,6 @@ class Zone:
             "listen": port.address,
             "zone": self.name,
             "prediction_log": prediction_log,
+            "config": self._config,
         }
         return [word.format_map(values) for word in self._spec.service_command]

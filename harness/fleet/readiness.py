@@ -11,21 +11,14 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import grpc
 import httpx
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness.fleet.edge import EdgeAdmin
-from harness.fleet.envoy_config import LOOPBACK
+from harness.fleet.ports import LOOPBACK
+from harness.fleet.reach import HEALTH_LIMIT_S, Reach
 from harness.fleet.spec import CANDIDATE
 
-HEALTH_LIMIT_S = 1.0
 LOG_LINES = 20
-
-_DIRECT = (
-    ("grpc.enable_http_proxy", 0),  # a proxy in the environment is not for loopback
-    ("grpc.use_local_subchannel_pool", 1),  # else an earlier refusal makes this check wait for its reconnect pause
-)
 
 Reply = dict[str, Any]
 
@@ -38,8 +31,9 @@ def lacking(status: Reply) -> str | None:
     """What the fleet of this status lacks to be ready, in words with the log's tail; None if it is ready."""
     groups = _groups(status)
     refuse_dead([process for group in groups.values() for process in group["processes"]] + [status["edge"]])
+    reach = Reach.of(status)
     for name, group in groups.items():
-        if group["state"] != "up" or not all(serves(f"{LOOPBACK}:{port}") for port in group["ports"]):
+        if group["state"] != "up" or not all(reach.serves(f"{LOOPBACK}:{port}") for port in group["ports"]):
             return f"{name} is {group['state']} and does not answer SERVING\n" + log_tail(group["processes"][0]["log"])
     return _edge_lacks(status)
 
@@ -50,17 +44,6 @@ def refuse_dead(processes: list[Reply]) -> None:
         if process["died_unasked"]:
             tail = log_tail(process["log"])
             raise ProcessDiedError(f"{process['name']} ended with exit code {process['exit_code']}\n{tail}")
-
-
-def serves(address: str) -> bool:
-    """Whether `grpc.health.v1` at `address` answers SERVING."""
-    with grpc.insecure_channel(address, options=_DIRECT) as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
-        try:
-            answer = check(health_pb2.HealthCheckRequest(), timeout=HEALTH_LIMIT_S)
-        except grpc.RpcError:
-            return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def accepts(socket_path: str) -> bool:
@@ -94,6 +77,6 @@ def _edge_lacks(status: Reply) -> str | None:
     unhealthy = [f"{host.zone} at {host.address} ({host.flags})" for host in hosts if not host.healthy]
     if unhealthy or len(hosts) != expected:
         return f"Envoy knows {len(hosts)} of {expected} hosts; unhealthy: {', '.join(unhealthy) or 'none'}"
-    if not serves(status["address"]):
+    if not Reach.of(status).serves(status["address"]):
         return "no request gets through the edge\n" + log_tail(status["edge"]["log"])
     return None

@@ -16,11 +16,15 @@ CANDIDATE = "candidate"
 PRIMARY = "primary"
 """Name of the Envoy cluster with all zones, and of the route's destination."""
 
+LOAD_CLIENT = "gonogo"
+"""Name of the harness's load in credentials, limits and quotas."""
+
 SERVICE_COMMAND = (
     "{python}",
     *("-m", "reference_service.cli", "serve"),
     *("--registry", "{registry}", "--model", "{model}", "--version", "{version}"),
     *("--listen", "{listen}", "--zone", "{zone}", "--prediction-log", "{prediction_log}"),
+    *("--config", "{config}"),
 )
 """How one service process is started; every placeholder that the supervisor fills is used here."""
 
@@ -29,6 +33,7 @@ SERVICE_COMMAND = (
 class FleetSpec:
     """Zones of `processes_per_zone` processes each, all serving `version`, and a group serving `candidate` if any.
 
+    `client_rps` is what the edge takes of any one client, `load_rps` what it takes of the harness's own load.
     `directory` takes logs, configurations and prediction logs. `control` is the control socket; None puts it in a
     new short directory, because the path of a unix socket may have 107 bytes and no more.
     """
@@ -41,6 +46,8 @@ class FleetSpec:
     candidate: str = ""
     processes_per_zone: int = 1
     route_timeout_s: float = 2.0
+    client_rps: float = 200.0
+    load_rps: float = 2000.0
     control: Path | None = None
     service_command: tuple[str, ...] = SERVICE_COMMAND
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OBEYED = frozenset({"status", "kill", "start", "freeze", "thaw", "route"})
 """Requests that are methods of LocalFleet; `lease` and `down` are about the supervisor itself."""
 
+KEYS_INTERVAL_S = 1.0
+"""How soon the edge counts a new client by its name; whether a key holds, the service says by itself."""
+
 
 class Supervisor:
     """Obeys the control socket until something ends it."""
@@ -46,7 +49,9 @@ class Supervisor:
         self._fleet.start_all()
         log("started", pids=[process.pid for process in self._fleet.processes()])
         server = await asyncio.start_unix_server(self._converse, sock=control.listen())
+        following = asyncio.create_task(self._follow_keys())
         await self._ended.wait()
+        following.cancel()
         server.close()  # without waiting for its connections: a lease stays open until we are gone
 
     def _end(self, why: str) -> None:
@@ -59,6 +64,16 @@ class Supervisor:
             if process.died_unasked() and process.pid not in self._noted:
                 self._noted.add(process.pid)
                 log("died_unasked", name=process.name, pid=process.pid, exit_code=process.exit_code())
+
+    async def _follow_keys(self) -> None:
+        """Tell the edge of every change to the keys; a file that is none leaves it with those that it has."""
+        while True:
+            await asyncio.sleep(KEYS_INTERVAL_S)
+            try:
+                if self._fleet.edge.follow_keys():
+                    log("keys_changed")
+            except (OSError, ValueError) as error:
+                log("keys_unreadable", error=str(error))
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request and its reply; a lease then lasts as long as the connection."""
@@ -113,6 +128,7 @@ def main(arguments: Sequence[str]) -> int:
                 asyncio.run(Supervisor(fleet).supervise(control, leased="--leased" in arguments))
             finally:
                 fleet.kill_all()
+                fleet.remove_secrets()
                 fleet.edge.files.admin.unlink(missing_ok=True)
     except (FleetError, OSError) as error:
         log("failed", error=str(error))

@@ -67,7 +67,7 @@ def prediction_ids(fleet: Fleet, group: str) -> set[str]:
 
 
 def test_a_killed_zone_loses_no_request_stays_down_and_returns(fleet: Fleet, edge: EdgeAdmin) -> None:
-    with Load(fleet.address, REQUEST) as load:
+    with Load(fleet, REQUEST) as load:
         pids = fleet.client.kill("zone-a")["pids"]
         assert pids
         assert all_gone(pids)
@@ -85,7 +85,7 @@ def test_a_killed_zone_loses_no_request_stays_down_and_returns(fleet: Fleet, edg
 
 
 def test_a_frozen_zone_loses_no_request_and_returns(fleet: Fleet, edge: EdgeAdmin) -> None:
-    with Load(fleet.address, REQUEST) as load:
+    with Load(fleet, REQUEST) as load:
         fleet.client.freeze("zone-b")
         wait_until(lambda: fleet.client.status()["zones"]["zone-b"]["state"] == "frozen", 2, "zone-b is frozen")
         wait_until(lambda: not healthy(edge, "zone-b"), TTD_LIMIT_S, "the edge sees that zone-b is frozen")
@@ -96,7 +96,7 @@ def test_a_frozen_zone_loses_no_request_and_returns(fleet: Fleet, edge: EdgeAdmi
 
 
 def test_the_route_moves_all_traffic_to_the_candidate_and_back(fleet: Fleet) -> None:
-    with Load(fleet.address, REQUEST) as load:
+    with Load(fleet, REQUEST) as load:
         for to, version in (("candidate", "2"), ("primary", "1")):
             before_ns = time.monotonic_ns()
             replaced_ns = fleet.client.route(to, mirror=False)["t_monotonic_ns"]
@@ -110,7 +110,7 @@ def test_the_route_moves_all_traffic_to_the_candidate_and_back(fleet: Fleet) -> 
 
 def test_a_mirrored_request_reaches_the_candidate_under_its_own_id(fleet: Fleet) -> None:
     switched_s = fleet.client.route("primary", mirror=True)["t_monotonic_ns"] / 1e9 + ROUTE_LIMIT_S / 2
-    with Load(fleet.address, REQUEST) as load:
+    with Load(fleet, REQUEST) as load:
         wait_until(lambda: len(load.since(switched_s)) > 20, 10, "20 answers with mirroring")
     fleet.client.route("primary", mirror=False)
     mirrored = {answer.request_id for answer in load.since(switched_s)}
@@ -121,7 +121,7 @@ def test_a_mirrored_request_reaches_the_candidate_under_its_own_id(fleet: Fleet)
 
 def test_the_edge_counts_what_the_load_sent(fleet: Fleet, edge: EdgeAdmin) -> None:
     before = edge.counters()["primary"]["upstream_rq_completed"]
-    with Load(fleet.address, REQUEST) as load:
+    with Load(fleet, REQUEST) as load:
         pass
     counters = edge.counters()["primary"]
     assert counters["upstream_rq_completed"] - before == len(load.answers)

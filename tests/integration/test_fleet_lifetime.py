@@ -121,7 +121,7 @@ def test_two_fleets_at_once_do_not_meet(tmp_path: Path) -> None:
         first_pids, second_pids = pids_of(first.client.status()), pids_of(second.client.status())
         assert set(first_pids).isdisjoint(second_pids)
         first.client.kill("zone-a")
-        with Load(first.address) as load, Load(second.address) as other:
+        with Load(first) as load, Load(second) as other:
             wait_until(lambda: len(load.answers) > 20 and len(other.answers) > 20, 10, "20 answers from each")
         assert {answer.version for answer in load.answers} == {"1"}
         assert {answer.version for answer in other.answers} == {"7"}

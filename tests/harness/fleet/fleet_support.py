@@ -19,12 +19,14 @@ from harness.fleet.spec import FleetSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from harness.fleet.lifecycle import Fleet
+
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 RATE_RPS = 100
 STANDIN = Path(__file__).with_name("standin_service.py")
 STANDIN_COMMAND = (
     *("{python}", str(STANDIN), "--zone", "{zone}", "--version", "{version}"),
-    *("--listen", "{listen}", "--prediction-log", "{prediction_log}"),
+    *("--listen", "{listen}", "--prediction-log", "{prediction_log}", "--config", "{config}"),
 )
 
 
@@ -76,11 +78,15 @@ class Answer(NamedTuple):
 
 
 class Load:
-    """An open loop of requests through `address` in a thread of its own, from entering the context to leaving it."""
+    """An open loop of requests through a fleet's edge in a thread of its own, from entering to leaving it.
 
-    def __init__(self, address: str, message: bytes = b"ping", rate_rps: float = RATE_RPS) -> None:
+    They carry the key of the harness's load, or another one.
+    """
+
+    def __init__(self, fleet: Fleet, message: bytes = b"ping", rate_rps: float = RATE_RPS, key: str = "") -> None:
         self.answers: list[Answer] = []
-        self._address = address
+        self._fleet = fleet
+        self._key = key or Path(fleet.reach.load_key).read_text()
         self._message = message
         self._interval_s = 1 / rate_rps
         self._ended = threading.Event()
@@ -105,7 +111,8 @@ class Load:
 
     async def _send(self) -> None:
         options = (("grpc.enable_http_proxy", 0),)
-        async with grpc.aio.insecure_channel(self._address, options=options) as channel:
+        credentials = self._fleet.reach.channel_credentials()
+        async with grpc.aio.secure_channel(self._fleet.address, credentials, options=options) as channel:
             call = channel.unary_unary(METHOD)
             began_s, pending = time.monotonic(), []
             while not self._ended.is_set():
@@ -115,7 +122,7 @@ class Load:
 
     async def _one(self, call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], request_id: str) -> None:
         sent_s = time.monotonic()
-        answer = call(self._message, metadata=(("x-request-id", request_id),), timeout=2.0)
+        answer = call(self._message, metadata=(("x-request-id", request_id), ("x-api-key", self._key)), timeout=2.0)
         code = (await answer.code()).value[0]
         received = dict(await answer.trailing_metadata()) if code == 0 else {}
         took_s = time.monotonic() - sent_s

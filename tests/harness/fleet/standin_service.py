@@ -9,18 +9,22 @@ import argparse
 import asyncio
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+KEYS = ("key", "certificate", "client_ca")
+
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     for name in ("zone", "version", "listen"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--prediction-log", type=Path, required=True)
+    for name in ("prediction-log", "config"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 
 
@@ -36,13 +40,20 @@ def echo(options: argparse.Namespace) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler("inference.GRPCInferenceService", {"ModelInfer": handler})
 
 
+def credentials(config: Path) -> grpc.ServerCredentials:
+    """Mutual TLS as the service's own configuration has it."""
+    tls = tomllib.loads(config.read_text())["tls"]
+    key, certificate, ca = (Path(tls[name].removeprefix("file:")).read_bytes() for name in KEYS)
+    return grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=True)
+
+
 async def serve(options: argparse.Namespace) -> None:
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((echo(options),))
     servicer = health.aio.HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(options.listen)
+    server.add_secure_port(options.listen, credentials(options.config))
     await server.start()
     sys.stderr.write('{"event": "ready"}\n')
     sys.stderr.flush()

@@ -1,0 +1,78 @@
+"""Makes the API keys of one fleet at its start, and says where everything lies that a caller must hold.
+
+Rule: what services and edge read holds SHA-256 digests only. A key itself stands in one file that only this user can
+read, in the fleet's private directory, and is passed on by reference, never by value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.fleet.certificates import LIFE, Authority, Certified, write_private
+from harness.fleet.spec import LOAD_CLIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+ADMIN_CLIENT = "gonogo-admin"
+ID_BYTES = 4
+SECRET_BYTES = 24
+"""192 bits: nobody guesses one. The whole key has 45 characters, which SHA-256 takes in one block."""
+_SCOPES = {LOAD_CLIENT: ("infer",), ADMIN_CLIENT: ("infer", "admin")}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where a fleet's credentials lie. `ours` is the client certificate of the harness, `zones` has a server's each."""
+
+    ca: Path
+    edge: Certified
+    edge_as_client: Certified
+    ours: Certified
+    zones: Mapping[str, Certified]
+    keys: Path
+    load_key: Path
+    admin_key: Path
+
+
+def make_credentials(directory: Path, groups: Iterable[str]) -> Credentials:
+    """Certificates and keys for a fleet of these groups of processes, in the new private `directory`."""
+    directory.mkdir(mode=0o700)
+    authority = Authority(directory)
+    return Credentials(
+        ca=authority.certificate,
+        edge=authority.server("edge"),
+        edge_as_client=authority.client("edge"),
+        ours=authority.client("gonogo"),
+        zones={name: authority.server(name) for name in groups},
+        keys=_write_keys(directory),
+        load_key=directory / f"{LOAD_CLIENT}.apikey",
+        admin_key=directory / f"{ADMIN_CLIENT}.apikey",
+    )
+
+
+def key_entry(client: str, key: str, scopes: Iterable[str], expires: dt.datetime) -> dict[str, object]:
+    """What `keys.json` says of a key; raises ValueError for one that is not written gng_ID_SECRET."""
+    prefix, key_id, secret = key.split("_", 2)
+    if prefix != "gng" or not (key_id and secret):
+        raise ValueError("a key is written gng_ID_SECRET")
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return {"id": key_id, "client": client, "sha256": digest, "scopes": list(scopes), "expires": expires.isoformat()}
+
+
+def _write_keys(directory: Path) -> Path:
+    expires = dt.datetime.now(tz=dt.UTC).replace(microsecond=0) + LIFE
+    entries = []
+    for client, scopes in _SCOPES.items():
+        key = f"gng_{secrets.token_hex(ID_BYTES)}_{secrets.token_urlsafe(SECRET_BYTES)}"
+        write_private(directory / f"{client}.apikey", key.encode())
+        entries.append(key_entry(client, key, scopes, expires))
+    keys = directory / "keys.json"
+    keys.write_text(json.dumps({"keys": entries}, indent=2))
+    return keys

@@ -1,0 +1,40 @@
+"""Writes the `service.toml` that each group of a fleet's processes is started with.
+
+Rule: it says where secrets are, never what they are, because it lies in the run's folder.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.fleet.credentials import Credentials
+
+
+def write_service_toml(directory: Path, group: str, credentials: Credentials) -> Path:
+    """The file for one group: who it is, whom it believes. The edge's certificate names nobody, so keys decide."""
+    own = credentials.zones[group]
+    tables = {
+        "tls": {
+            "certificate": own.certificate,
+            "key": f"file:{own.key}",
+            "client_ca": credentials.ca,
+        },
+        "auth": {"keys": credentials.keys},
+    }
+    lines = [
+        line
+        for table, entries in tables.items()
+        for line in (f"[{table}]", *(f"{key} = {_quoted(value)}" for key, value in entries.items()), "")
+    ]
+    path = directory / f"service-{group}.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _quoted(value: object) -> str:
+    """A TOML basic string, whose escapes are those of JSON."""
+    return json.dumps(str(value), ensure_ascii=False)
