@@ -124,7 +124,7 @@ def refusals() -> Json:
     too_large = f"expected a message of at most {settings.MESSAGE_BYTES_MAX - settings.FRAME_BYTES} bytes"
     return {
         "mappers": [
-            _mapper({"response_flag_filter": {"flags": ["RL"]}}, too_much, settings.RETRY_CLIENT_S),
+            _mapper(_status_is(429), too_much, settings.RETRY_CLIENT_S),
             _mapper({"response_flag_filter": {"flags": ["UO"]}}, overloaded, settings.RETRY_OVERLOAD_S),
             _mapper(_status_is(413), too_large, None),
         ]
