@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import psutil
 from chaoslib.exceptions import ActivityFailed
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from experiments.fleet import client, group, timeline
 from harness.fleet.edge import EdgeAdmin
+from harness.fleet.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,21 +40,23 @@ def zone_stays_dead(zone: str) -> bool:
 
 def zone_serves(zone: str, limit_s: float = 20.0) -> dict[str, Any]:
     """Every process of the zone says SERVING to a direct call past the edge; records `fault_removed`."""
-    ports = group(client().status(), zone)["ports"]
-    _wait(lambda: all(_says_serving(port) for port in ports), limit_s, f"{zone} does not serve")
+    status = client().status()
+    ports = group(status, zone)["ports"]
+    _wait(lambda: _all_serve(status, ports), limit_s, f"{zone} does not serve")
     seen_ns = timeline().add("fault_removed", zone, reading="direct health call", ports=ports)
     return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
 
 
 def all_zones_serve() -> bool:
     """Every process of every zone says SERVING to a direct call."""
-    zones = client().status()["zones"]
-    return all(_says_serving(port) for zone in zones.values() for port in zone["ports"])
+    status = client().status()
+    return _all_serve(status, [port for zone in status["zones"].values() for port in zone["ports"]])
 
 
 def candidate_serves() -> bool:
     """Every process of the candidate says SERVING to a direct call."""
-    return all(_says_serving(port) for port in group(client().status(), "candidate")["ports"])
+    status = client().status()
+    return _all_serve(status, group(status, "candidate")["ports"])
 
 
 def healthy_zones_at_edge(cluster: str = "primary") -> int:
@@ -75,7 +76,7 @@ def edge_sends_to_every_zone(limit_s: float = 10.0) -> bool:
 def traffic_goes_to(to: str) -> bool:
     """Whether the route that the edge has in force sends all traffic to "primary" or "candidate"."""
     with EdgeAdmin(client().status()["admin"]) as edge:
-        return edge.destinations() == [to]
+        return edge.destinations() == {to}
 
 
 def processes_listening(ports: list[int]) -> list[int]:
@@ -89,13 +90,9 @@ def processes_listening(ports: list[int]) -> list[int]:
     return found
 
 
-def _says_serving(port: int) -> bool:
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+def _all_serve(status: dict[str, Any], ports: list[int]) -> bool:
+    reach = Reach.of(status)
+    return all(reach.serves(f"127.0.0.1:{port}") for port in ports)
 
 
 def _wait(condition: Callable[[], bool], limit_s: float, failure: str) -> None:

@@ -37,7 +37,12 @@ def finding_line(item: Finding) -> str:
 def fleet_text(status: dict[str, Any]) -> str:
     """The edge and every group of a fleet, one a line."""
     groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
-    lines = [f"edge       {status['address']}   traffic to the {status['route']['to']}"]
+    reach = status["reach"]
+    lines = [
+        f"edge       {status['address']}   traffic to the {status['route']['to']}",
+        f"encrypted  trust {reach['ca']}",
+        f"key        authorization = Bearer file:{reach['load_key']}",
+    ]
     lines += [
         f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.access import AccessError, access_of, require_grpc, require_http
 from harness.artifact import ArtifactError, load_artifact
 from harness.collectors import CollectError, Collector, Context, Progress, all_collectors
+from harness.collectors.calibration import highest_rps
 from harness.fleet.client import FleetError
 from harness.fleet.lifecycle import start_fleet
 from harness.fleet.spec import FleetSpec
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from harness.profiles import Profile
 
 FLEET_START_S = 8.0
+LOAD_HEADROOM = 1.25
+"""No burst of a Poisson load at the highest rate of a run comes near it (at 1,000 a second, eight standard deviations)."""
 _WORLD = (CollectError, FleetError, ArtifactError, AccessError, SecretError, RequestsError, LedgerError)
 
 
@@ -97,7 +100,7 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     if target.provider == "local":
         context.progress.step(f"Fleet: {len(target.zones)} zones behind the edge", FLEET_START_S)
         context.fleet = stack.enter_context(
-            start_fleet(fleet_spec(context.loaded, context.run.work / "fleet"), lease=True)
+            start_fleet(fleet_spec(context.loaded, context.profile, context.run.work / "fleet"), lease=True)
         )
         context.address = context.fleet.address
     else:
@@ -110,8 +113,11 @@ def _bring_up(context: Context, stack: contextlib.ExitStack) -> None:
     write_pool(context.requests, pool.messages)
 
 
-def fleet_spec(loaded: LoadedPlan, directory: Path) -> FleetSpec:
-    """The local zones that a Plan asks for, with their files in `directory`. Raises PlanError for another provider."""
+def fleet_spec(loaded: LoadedPlan, profile: Profile, directory: Path) -> FleetSpec:
+    """The local zones that a Plan asks for, with their files in `directory`. Raises PlanError for another provider.
+
+    The edge takes of any client what the launch expects in all, and of the run's own load all that the run may send.
+    """
     target = loaded.plan.target
     if target.provider != "local":
         raise PlanError(f'{loaded.path.name}: target.provider is "{target.provider}"; only "local" has zones to start')
@@ -124,6 +130,8 @@ def fleet_spec(loaded: LoadedPlan, directory: Path) -> FleetSpec:
         candidate=target.candidate,
         directory=directory,
         route_timeout_s=loaded.plan.slo.timeout_s,
+        client_rps=loaded.plan.traffic.launch_rps,
+        load_rps=highest_rps(loaded.plan.traffic, profile) * LOAD_HEADROOM,
     )
 
 

@@ -12,6 +12,7 @@ import click
 from harness.answers import fleet_text
 from harness.cli.terminal import json_option, load, plan_argument, say
 from harness.fleet import commands as fleet_commands
+from harness.profiles import PROFILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,9 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
     """Start the zones of PLAN behind the edge, and leave them running."""
     from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
 
-    status = fleet_commands.fleet_up(fleet_spec(load(plan), fleet_commands.control_socket().parent))
+    status = fleet_commands.fleet_up(
+        fleet_spec(load(plan), PROFILES["standard"], fleet_commands.control_socket().parent)
+    )
     say(status, fleet_text(status), as_json=as_json)
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.access import Access, access_of
 from harness.load.process import Placement
+from harness.plan_target import Tls
 
 if TYPE_CHECKING:
     import contextlib
@@ -66,6 +68,14 @@ class Context:
     def plan(self) -> Plan:
         """The Plan in force."""
         return self.loaded.plan
+
+    @property
+    def access(self) -> Access:
+        """How the run reaches its target: a fleet's edge by the fleet's own credentials, an attached one as planned."""
+        if self.fleet is None:
+            return access_of(self.loaded, self.address)
+        reach = self.fleet.reach
+        return Access(self.address, reach.metadata, Tls(ca=reach.ca))
 
     def require_fleet(self) -> Fleet:
         """The local fleet. Raises CollectError where the target is only reached, not controlled."""

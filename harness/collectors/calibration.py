@@ -24,6 +24,8 @@ from harness.validity import lag_limit_ms, lag_ms_p99
 
 if TYPE_CHECKING:
     from harness.load.spec import LoadSpec
+    from harness.plan_types import Traffic
+    from harness.profiles import Profile
 
 TRIAL_S = 2.0
 START_S = 2.0
@@ -32,7 +34,8 @@ START_S = 2.0
 
 def collect(context: Context) -> tuple[Evidence, ...]:
     """Try the highest rate that the run may ask for, and lower ones only if it can't be done."""
-    asked_rps, limit_ms = highest_rps(context), lag_limit_ms(context.plan, "sustained")
+    asked_rps = highest_rps(context.plan.traffic, context.profile)
+    limit_ms = lag_limit_ms(context.plan, "sustained")
     context.progress.step(f"Calibration: can the generator do {asked_rps:.0f} requests a second", TRIAL_S + START_S)
     trials: list[Trial] = []
     errors: list[str] = []
@@ -49,10 +52,9 @@ def collect(context: Context) -> tuple[Evidence, ...]:
     return (Evidence(id="calibration", collector="calibration", subject=subject, facts=found),)
 
 
-def highest_rps(context: Context) -> float:
-    """The highest rate that the run may ask for: the Plan's, and those of a search that finds everything holding."""
-    traffic = context.plan.traffic
-    searched_rps = traffic.one_year_rps * GROWTH**context.profile.search_steps
+def highest_rps(traffic: Traffic, profile: Profile) -> float:
+    """The highest rate that a run may ask for: the Plan's, and those of a search that finds everything holding."""
+    searched_rps = traffic.one_year_rps * GROWTH**profile.search_steps
     return float(max(traffic.spike_rps, traffic.six_months_rps, searched_rps))
 
 

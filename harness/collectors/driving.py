@@ -12,7 +12,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.access import access_of
 from harness.calibration import refusal
 from harness.collectors import CollectError, Context
 from harness.fleet.tether import tethered
@@ -32,7 +31,7 @@ POLL_S = 0.05
 
 def load_spec(context: Context, scenario: str, phases: tuple[Phase, ...]) -> LoadSpec:
     """The load of one scenario against the run's target; its seed follows from the service's name and the scenario."""
-    target, access = context.plan.target, access_of(context.loaded, context.address)
+    target, access = context.plan.target, context.access
     return LoadSpec(
         scenario=scenario,
         scenario_index=len(context.loads),

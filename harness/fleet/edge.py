@@ -60,11 +60,11 @@ class EdgeAdmin:
                 counted.setdefault(cluster, {})[counter] = int(stat["value"])
         return counted
 
-    def destinations(self) -> list[str]:
+    def destinations(self) -> set[str]:
         """The clusters that the routes in force send to, as Envoy itself says; mirrors are not among them."""
         dump = self._read("/config_dump", resource="dynamic_route_configs").get("configs", [])
         hosts = [host for entry in dump for host in entry["route_config"]["virtual_hosts"]]
-        return [route["route"]["cluster"] for host in hosts for route in host["routes"]]
+        return {route["route"]["cluster"] for host in hosts for route in host["routes"] if "route" in route}
 
     def close(self) -> None:
         """Close the connection to Envoy."""

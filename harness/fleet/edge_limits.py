@@ -145,7 +145,11 @@ def _mapper(matched: Json, text: str, retry_after_s: float | None) -> Json:
         {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         for name, value in headers.items()
     ]
-    return {"filter": matched, "headers_to_add": added, "body_format_override": {"text_format_source": {"inline_string": text}}}
+    return {
+        "filter": matched,
+        "headers_to_add": added,
+        "body_format_override": {"text_format_source": {"inline_string": text}},
+    }
 
 
 def _retry_info(text: str, retry_after_s: float) -> str:

@@ -65,7 +65,10 @@ def _passing(path: str, action: Json) -> Json:
 
 def _refused() -> list[Json]:
     """Everything else: Envoy turns 404 into UNIMPLEMENTED for who speaks gRPC; others get plain HTTP."""
-    unknown = {"status": 404, "body": {"inline_string": "this call is not offered here; reflection lists those that are"}}
+    unknown = {
+        "status": 404,
+        "body": {"inline_string": "this call is not offered here; reflection says what is"},
+    }
     foreign = {"status": 415, "body": {"inline_string": "expected gRPC: content-type application/grpc"}}
     return [
         {"match": {"prefix": "/", "grpc": {}}, "direct_response": unknown},

@@ -69,7 +69,7 @@ MAX_REQUESTS = 1024
 
 # What one caller may do, before anything of it reaches a zone.
 STRANGERS_RPS = 20
-"""Of all who show no valid key, by address: enough for a person who mistypes one, and for health checks from outside."""
+"""Of all who show no valid key, by address: enough for a mistyped one, and for health checks from outside."""
 BUCKETS_MAX = 1024
 """Clients and addresses counted at once; the one unused longest is forgotten first, and starts with a full bucket."""
 RETRY_CLIENT_S = 1.0

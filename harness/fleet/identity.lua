@@ -57,18 +57,16 @@ function sha256(text)
   return table.concat(H)
 end
 
-local KEY_BYTES_MAX = 256 -- a longer one is nobody's, and not worth hashing
+local KEY_BYTES_MAX = 128 -- a longer one is nobody's, and not worth hashing
 
 local function key_of(headers)
-  local key = headers:get("x-api-key")
-  if key then return key end
-  local value = headers:get("authorization")
-  return value and value:match("^[Bb]earer +(gng_.+)$")
+  local value = headers:get("x-api-key") or headers:get("authorization") or ""
+  return value:match("^[Bb][Ee][Aa][Rr][Ee][Rr] (gng_.+)$") or value
 end
 
 function client_of(key, now)
-  if not key or #key > KEY_BYTES_MAX then return nil end
-  local known = KEYS[key:match("^gng_([^_]+)_.")]
+  if #key > KEY_BYTES_MAX then return nil end
+  local known = KEYS[key:match("^gng_([^_]+)_.") or ""]
   if not known or now >= known.expires or sha256(key) ~= known.digest then return nil end
   return known.client
 end

@@ -87,7 +87,10 @@ def kill_all(processes: Sequence[Process]) -> None:
 
 
 class Zone:
-    """A group of service processes that fail together, each at a port that it keeps over restarts; `config` is their service.toml."""
+    """A group of service processes that fail together, each at a port that it keeps over restarts.
+
+    `config` is the service.toml that they are started with.
+    """
 
     def __init__(self, name: str, version: str, spec: FleetSpec, config: Path) -> None:
         self.name = name

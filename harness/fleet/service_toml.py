@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def write_service_toml(directory: Path, group: str, credentials: Credentials) -> Path:
     """The file for one group: who it is, whom it believes. The edge's certificate names nobody, so keys decide."""
     own = credentials.zones[group]
-    tables = {
+    tables: dict[str, dict[str, object]] = {
         "tls": {
             "certificate": own.certificate,
             "key": f"file:{own.key}",
