@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FLEET_START_S = 8.0
 LOAD_HEADROOM = 1.25
-"""No burst of a Poisson load at the highest rate of a run comes near it (at 1,000 a second, eight standard deviations)."""
+"""No burst of a Poisson load comes near it: at 1,000 a second it is eight standard deviations of a second away."""
 _WORLD = (CollectError, FleetError, ArtifactError, AccessError, SecretError, RequestsError, LedgerError)
 
 

@@ -30,7 +30,7 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests per second that each client may send, and the client that is the harness's load; a burst is 1 s of it."""
+    """Requests per second that each client may send, and that the harness's load may; a burst is 1 s of it."""
 
     client_rps: float
     load_rps: float

@@ -30,8 +30,8 @@ ASKED = (
     ),
     "/grpc.health.v1.Health/Check",
 )
-"""Calls of one answer. Those that load and unload models are not among them: through the edge they would change one zone
-of several, whichever; who administers a zone calls it directly."""
+"""Calls of one answer. Those that load and unload models are not among them: through the edge they would change one
+zone of several, whichever; who administers a zone calls it directly."""
 STREAMED = (
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
