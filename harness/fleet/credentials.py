@@ -59,7 +59,7 @@ def make_credentials(directory: Path, groups: Iterable[str]) -> Credentials:
 
 def key_entry(client: str, key: str, scopes: Iterable[str], expires: dt.datetime) -> dict[str, object]:
     """What `keys.json` says of a key; raises ValueError for one that is not written gng_ID_SECRET."""
-    prefix, key_id, secret = key.split("_", 2)
+    prefix, key_id, secret = (*key.split("_", 2), "", "")[:3]
     if prefix != "gng" or not (key_id and secret):
         raise ValueError("a key is written gng_ID_SECRET")
     digest = hashlib.sha256(key.encode()).hexdigest()

@@ -33,7 +33,9 @@ def echo(options: argparse.Namespace) -> grpc.GenericRpcHandler:
         received = dict(context.invocation_metadata() or ())
         with options.prediction_log.open("a") as log:
             log.write(json.dumps({"request_id": received["x-request-id"], "zone": options.zone}) + "\n")
-        context.set_trailing_metadata((("x-zone", options.zone), ("x-model-version", options.version)))
+        named = {name: received[name] for name in received if name not in {"authorization", "x-api-key"}}
+        identity = (("x-zone", options.zone), ("x-model-version", options.version))
+        context.set_trailing_metadata((*identity, ("x-received", json.dumps(named))))
         return request
 
     handler = grpc.unary_unary_rpc_method_handler(infer)

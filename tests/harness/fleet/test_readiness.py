@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.fleet.ports import HeldPort
-from harness.fleet.readiness import LOG_LINES, ProcessDiedError, accepts, log_tail, refuse_dead, serves
+from harness.fleet.readiness import LOG_LINES, ProcessDiedError, accepts, log_tail, refuse_dead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +30,6 @@ def test_a_process_that_died_unasked_is_named_with_its_exit_code_and_log(tmp_pat
 
 def test_a_process_killed_on_request_is_no_reason_to_give_up(tmp_path: Path) -> None:
     refuse_dead([{"name": "zone-a-0", "exit_code": -9, "log": str(tmp_path), "died_unasked": False}])
-
-
-def test_a_port_without_a_service_does_not_serve() -> None:
-    held = HeldPort()
-    assert not serves(held.address)
-    held.release()
 
 
 def test_a_socket_on_which_nobody_listens_is_not_open(tmp_path: Path) -> None:
