@@ -21,12 +21,13 @@ class Health(health.aio.HealthServicer):  # type: ignore[name-defined,misc] # th
 
     def __init__(self) -> None:
         super().__init__()
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Set once the server wants every long-lived stream to end."""
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:  # noqa: N802 - the protocol's name
         """Send each change of a service's health until the caller or the server leaves."""
         watch = asyncio.ensure_future(super().Watch(request, context))
-        end = asyncio.ensure_future(self._ended.wait())
+        end = asyncio.ensure_future(self.ended.wait())
         try:
             await asyncio.wait({watch, end}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -36,4 +37,4 @@ class Health(health.aio.HealthServicer):  # type: ignore[name-defined,misc] # th
 
     def end_watches(self) -> None:
         """Let go of everyone who watches."""
-        self._ended.set()
+        self.ended.set()

@@ -6,6 +6,7 @@ reflection answers whoever may infer.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,11 +61,12 @@ class Listener:
 
 
 class GuardedReflection(reflection.aio.ReflectionServicer):  # type: ignore[name-defined,misc] # publishes no types
-    """Tells what is offered to whom `door` lets in."""
+    """Tells what is offered to whom `door` lets in, until `ended` is set."""
 
-    def __init__(self, door: FrontDoor) -> None:
+    def __init__(self, door: FrontDoor, ended: asyncio.Event) -> None:
         super().__init__(SERVICES)
         self._door = door
+        self._ended = ended
 
     async def ServerReflectionInfo(self, request_iterator: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - the protocol's name
         """Each answer to each question of the stream."""
@@ -72,8 +74,25 @@ class GuardedReflection(reflection.aio.ReflectionServicer):  # type: ignore[name
             self._door.admit(context, metadata_of(context), INFER)
         except Exception as error:  # noqa: BLE001 - one place turns every error into a code
             await refuse(context, error, (), request_id_or_new(""))
-        async for answer in super().ServerReflectionInfo(request_iterator, context):
+        async for answer in super().ServerReflectionInfo(_until(self._ended, request_iterator), context):
             yield answer
+
+
+async def _until(ended: asyncio.Event, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Each of `items`, until there are no more or `ended` is set: who only holds a stream holds up nothing."""
+    end = asyncio.ensure_future(ended.wait())
+    try:
+        while True:
+            item = asyncio.ensure_future(anext(items))
+            await asyncio.wait({item, end}, return_when=asyncio.FIRST_COMPLETED)
+            if not item.done():
+                item.cancel()
+                return
+            yield item.result()
+    except StopAsyncIteration:
+        return
+    finally:
+        end.cancel()
 
 
 async def start(
@@ -84,24 +103,26 @@ async def start(
     Raises:
         StartError: the address can't be listened on.
     """
+    server = grpc.aio.server(options=listener.options())
+    # Calls registered by name wait in a queue each: a flood of one keeps neither health nor an operator waiting.
+    server.add_registered_method_handlers(SERVICE, servicer.handlers())  # type: ignore[attr-defined] # newer than stubs
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(GuardedReflection(door, health.ended), server)
+    address = bound(server, listener)
+    await server.start()
+    return server, address
+
+
+def bound(server: grpc.aio.Server, listener: Listener) -> str:
+    """The address, with the port it got, on which `server` will listen; raises StartError."""
     host, _, wanted_port = listener.address.rpartition(":")
     if not (host and wanted_port.isdecimal()):
         raise StartError(f"cannot listen on {listener.address!r}: expected HOST:PORT")
-    server = grpc.aio.server(options=listener.options())
-    server.add_generic_rpc_handlers((servicer.handler(),))
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    await health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(GuardedReflection(door), server)
-    port = _bind(server, listener)
-    await server.start()
-    return server, f"{host}:{port}"
-
-
-def _bind(server: grpc.aio.Server, listener: Listener) -> int:
     try:
         if listener.credentials is None:
-            return server.add_insecure_port(listener.address)
-        return server.add_secure_port(listener.address, listener.credentials)
+            return f"{host}:{server.add_insecure_port(listener.address)}"
+        return f"{host}:{server.add_secure_port(listener.address, listener.credentials)}"
     except RuntimeError as error:
         raise StartError(
             f"cannot listen on {listener.address!r}: the port is taken, or no address of this machine"

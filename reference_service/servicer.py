@@ -17,7 +17,6 @@ from reference_service.calls import FrontDoor, metadata_of, parse, refuse, reque
 from reference_service.not_offered import not_offered
 from reference_service.overload import Admission
 from reference_service.protocol import headers
-from reference_service.protocol.messages import SERVICE
 from reference_service.protocol.open_inference_pb2 import (
     ModelInferRequest,
     ModelMetadataRequest,
@@ -70,8 +69,8 @@ class InferenceServicer:
         """Inferences in hand."""
         return self.admission.in_flight
 
-    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
-        """What a server registers to offer the protocol's service."""
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """What a server registers to offer the protocol's service, by the name of the call."""
         other: dict[str, tuple[str, Any, Any]] = {
             **(self._repository.calls() if self._repository else {}),
             "ServerLive": ("", ServerLiveRequest, self.server_live),
@@ -85,7 +84,7 @@ class InferenceServicer:
         }
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self.model_infer)
         handlers |= not_offered(self._door, self.identity)
-        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+        return handlers
 
     def identity(self) -> Trailers:
         """Who answers: the zone, and the version that is current."""

@@ -45,14 +45,22 @@ PROBE = b"are you?"
 
 @dataclass
 class Seen:
-    """What came back: `grpc-status` of streams, codes of RST_STREAM and GOAWAY, answers to pings, and the end."""
+    """What came back: `grpc-status` by stream, codes of RST_STREAM and GOAWAY, answers to pings, and the end.
 
-    grpc: set[int] = field(default_factory=set)
+    `last_taken` is the last stream that the service said it takes, as of its latest GOAWAY.
+    """
+
+    answers: dict[int, int] = field(default_factory=dict)
     reset: set[int] = field(default_factory=set)
     goaway: set[int] = field(default_factory=set)
+    last_taken: int = 2**31 - 1
     pongs: int = 0
     closed: bool = False
     text: bytes = b""
+
+    @property
+    def grpc(self) -> set[int]:
+        return set(self.answers.values())
 
 
 class Wire:
@@ -91,21 +99,26 @@ class Wire:
             end = FRAME_HEAD_BYTES + int.from_bytes(self._buffer[:3], "big")
             if len(self._buffer) < end:
                 break
-            self._take(self._buffer[3], self._buffer[4], self._buffer[FRAME_HEAD_BYTES:end])
+            number = int.from_bytes(self._buffer[5:FRAME_HEAD_BYTES], "big")
+            self._take(self._buffer[3], self._buffer[4], number, self._buffer[FRAME_HEAD_BYTES:end])
             self._buffer = self._buffer[end:]
 
-    def _take(self, kind: int, flags: int, payload: bytes) -> None:
+    def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if kind == SETTINGS and not flags & ACK:
             self.send(frame(SETTINGS, ACK, 0))
-        elif kind == PING and payload == PROBE:
+        elif kind == PING and payload == PROBE and flags & ACK:
             self.seen.pongs += 1
         elif kind == RST_STREAM:
             self.seen.reset.add(int.from_bytes(payload, "big"))
         elif kind == GOAWAY:
             self.seen.goaway.add(int.from_bytes(payload[4:8], "big"))
+            self.seen.last_taken = int.from_bytes(payload[:4], "big")
+        elif kind == PING and not flags & ACK:
+            self.send(frame(PING, ACK, 0, payload))
         elif kind == HEADERS:
-            found = [value for name, value in self._decoder.decode(payload) if name == "grpc-status"]
-            self.seen.grpc.update(int(value) for value in found)
+            for name, value in self._decoder.decode(payload):
+                if name == "grpc-status":
+                    self.seen.answers[number] = int(value)
 
 
 @contextlib.contextmanager

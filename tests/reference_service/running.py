@@ -75,6 +75,7 @@ def in_process(
     door: FrontDoor | None = None,
     credentials: grpc.ServerCredentials | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    listen: str = "127.0.0.1:0",
 ) -> Iterator[InProcess]:
     """Serve `version` from this process."""
     loop = asyncio.new_event_loop()
@@ -87,7 +88,7 @@ def in_process(
 
     async def begin() -> InProcess:
         health = Health()
-        server, address = await start(servicer, health, door, Listener("127.0.0.1:0", credentials, limits))
+        server, address = await start(servicer, health, door, Listener(listen, credentials, limits))
         return InProcess(address, loop, server, servicer, health)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)

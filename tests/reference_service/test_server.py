@@ -134,6 +134,21 @@ def test_a_watch_sees_the_change_and_does_not_hold_up_the_end(tiny_version: Mode
     assert seen == [SERVING, NOT_SERVING]
 
 
+def test_a_reflection_that_is_held_open_does_not_hold_up_the_end(tiny_version: ModelVersion) -> None:
+    hold = threading.Event()
+
+    def questions() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        hold.wait(20)
+
+    with in_process(tiny_version) as running, grpc.insecure_channel(running.address) as channel:
+        answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(questions())
+        assert next(answers).list_services_response.service
+        running.drain(notice_s=0, limit_s=60).result(10)
+        assert list(answers) == []
+        hold.set()
+
+
 def until_error(watch: Any) -> Iterator[int]:
     """Each status that arrives; a watch of a server that stops ends by UNAVAILABLE."""
     with pytest.raises(grpc.RpcError) as caught:  # noqa: PT012 - the stream is what raises
@@ -190,7 +205,12 @@ def test_of_more_calls_than_may_wait_the_rest_is_refused_at_once_and_those_who_w
             lambda: sum(call.done() for call in calls) >= 60 - 16 - 4
         )  # a few are in the loop's hands, not waiting
         assert {call.code() for call in calls if call.done()} == {grpc.StatusCode.CANCELLED}
+        # Whether it lives has a queue of its own, which is not full: not refused, and answered as soon as the loop is.
+        live = stub.ServerLive.future(pb.ServerLiveRequest(), timeout=20)
+        health = health_pb2_grpc.HealthStub(channel).Check.future(health_pb2.HealthCheckRequest(), timeout=20)
         engine.go_on.set()
+        assert live.result().live
+        assert health.result().status == SERVING
         codes = [call.code() for call in calls]  # waits for each
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
         assert codes.count(grpc.StatusCode.OK) >= 8
