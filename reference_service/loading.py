@@ -67,8 +67,12 @@ class Loader:
         found = load_version(self.registry, self.model, version, self.trust)
         contract = Contract.of(found.manifest, self.validation)
         engine = load_engine(found, self.make_engine)
-        if found.signed is not None:
-            self.trust.history.record(found.signed)
+        try:
+            if found.signed is not None:
+                self.trust.history.record(found.signed)
+        except StartError:
+            engine.close()
+            raise
         return Served(contract, engine, found, self._batcher(engine))
 
     def _batcher(self, engine: Engine) -> Batcher | None:

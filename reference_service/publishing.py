@@ -22,6 +22,7 @@ from reference_service.registry import (
     parse_manifest,
     version_directory,
 )
+from reference_service.secret import SecretError, resolve
 from reference_service.signing import (
     SIGNATURE_FILE,
     SignatureError,
@@ -163,12 +164,8 @@ def make_key(private: Path, trust: Path, models: Sequence[str], about: str = "")
 
 
 def signing_key(reference: str) -> Ed25519PrivateKey:
-    """The private key that `file:PATH` or `env:NAME` refers to; raises RegistryError, which names the reference."""
-    kind, _, name = reference.partition(":")
+    """The private key that `reference` leads to; raises RegistryError, which never shows what it found."""
     try:
-        if kind not in {"file", "env"} or not name:
-            raise RegistryError("the key must be a reference, file:PATH or env:NAME; it is never given itself")
-        return read_private_key(Path(name).read_text(encoding="ascii") if kind == "file" else os.environ[name])
-    except (OSError, KeyError, UnicodeDecodeError, SignatureError) as error:
-        said = str(error) if isinstance(error, SignatureError) else "it can't be read"
-        raise RegistryError(f"the key {reference}: {said}") from None
+        return read_private_key(resolve(reference))
+    except (SecretError, SignatureError) as error:
+        raise RegistryError(f"there is no signing key: {error}") from error

@@ -117,14 +117,14 @@ def private_pem(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def read_private_key(pem: str) -> Ed25519PrivateKey:
+def read_private_key(pem: bytes) -> Ed25519PrivateKey:
     """The key that `private_pem` wrote; raises SignatureError, which never shows what was read."""
     try:
-        key = load_pem_private_key(pem.encode(), None)
+        key = load_pem_private_key(pem, None)
     except (TypeError, ValueError):
-        raise SignatureError("what the reference names is no PEM private key without a password") from None
+        raise SignatureError("what the reference leads to is no PEM private key without a password") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SignatureError("what the reference names is a private key of another kind: an Ed25519 key is needed")
+        raise SignatureError("what the reference leads to is a private key of another kind: an Ed25519 key is needed")
     return key
 
 

@@ -14,6 +14,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the C core writes lines that 
 
 from reference_service.cli.benching import bench
 from reference_service.cli.keys import keys
+from reference_service.cli.models import models
 from reference_service.cli.registry import registry
 from reference_service.cli.serving import serve
 from reference_service.cli.training import train
@@ -29,5 +30,5 @@ def group() -> None:
     """The reference inference service: Open Inference Protocol v2 over gRPC."""
 
 
-for command in (serve, bench, keys, train, registry):
+for command in (serve, bench, keys, models, train, registry):
     group.add_command(command)

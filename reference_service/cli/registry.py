@@ -87,7 +87,7 @@ def keygen(private: Path, trust: Path, models: tuple[str, ...], about: str) -> N
 
 @registry.command("sign")
 @_DIRECTORY
-@click.option("--key", "reference", required=True, help="Reference to the private key: file:PATH or env:NAME.")
+@click.option("--key", "reference", required=True, help="Reference to the private key, such as file:PATH or env:NAME.")
 @click.option("--model", help="Only this model; default: every one.")
 @click.option("--version", help="Only this version; default: every one, in their order.")
 @click.option("--counter", type=click.IntRange(1), help="Default: one above the highest on any version of the model.")

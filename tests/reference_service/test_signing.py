@@ -101,10 +101,10 @@ def test_signed_bytes_that_are_no_statement_are_refused(change: dict[str, object
 
 def test_a_private_key_survives_its_file_and_other_kinds_are_refused_without_being_shown() -> None:
     key = new_key()
-    assert read_private_key(private_pem(key).decode()).private_bytes_raw() == key.private_bytes_raw()
+    assert read_private_key(private_pem(key)).private_bytes_raw() == key.private_bytes_raw()
     curve = ec.generate_private_key(ec.SECP256R1())
     pem = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     for text, said in ((pem, "of another kind"), ("no key at all", "no PEM private key")):
         with pytest.raises(SignatureError, match=said) as caught:
-            read_private_key(text)
+            read_private_key(text.encode())
         assert text.splitlines()[-1] not in str(caught.value)
