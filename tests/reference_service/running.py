@@ -125,27 +125,18 @@ class Process:
         raise AssertionError(f"no event {name!r} in {self.events}, exit code {self.popen.wait(LIMIT_S)}")
 
 
-def serve_command(registry: Path, model: str, *options: str, version: str = "1") -> list[str]:
+def serve_command(registry: Path, model: str, *options: str, version: str = "1", unsigned: bool = True) -> list[str]:
     command = [sys.executable, "-m", "reference_service.cli", "serve", "--registry", str(registry)]
-    return [
-        *command,
-        "--model",
-        model,
-        "--version",
-        version,
-        "--listen",
-        "127.0.0.1:0",
-        "--zone",
-        "zone-t",
-        "--allow-unsigned",
-        *options,
-    ]
+    command += ["--model", model, "--version", version, "--listen", "127.0.0.1:0", "--zone", "zone-t"]
+    return [*command, *(["--allow-unsigned"] if unsigned else []), *options]
 
 
 @contextlib.contextmanager
-def in_own_process(registry: Path, model: str, *options: str, version: str = "1") -> Iterator[Process]:
+def in_own_process(
+    registry: Path, model: str, *options: str, version: str = "1", unsigned: bool = True
+) -> Iterator[Process]:
     """Run the real command until the block ends; it is not ready yet when the block begins."""
-    command = serve_command(registry, model, *options, version=version)
+    command = serve_command(registry, model, *options, version=version, unsigned=unsigned)
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as popen:
         process = Process(popen)
         reader = threading.Thread(target=process.read_log)
