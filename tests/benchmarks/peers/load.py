@@ -94,7 +94,7 @@ def h2load_command(url: str, body: Path, seconds: float, metadata: tuple[tuple[s
         f"--clients={CONNECTIONS}",
         f"--max-concurrent-streams={STREAMS}",
         "--threads=1",
-        f"--duration={seconds:g}",
+        f"--duration={round(seconds * 1000)}ms",
         f"--data={body}",
         "--header=content-type: application/grpc",
         "--header=te: trailers",

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.peers.contender import Bench
 
-MLSERVER, TRITON = "mlserver==1.7.1", "nvidia-pytriton==0.7.0"
+MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0")
+"""Its worker processes do not start with a later uvloop, which no longer makes an event loop on demand."""
+TRITON: Final = ("nvidia-pytriton==0.7.0",)
 MODELS: Final = Path(__file__).with_name("models")
 TRITON_CONFIG: Final = """
 name: "{model}"
@@ -52,7 +54,7 @@ def triton(*, batching: bool) -> Contender:
 
 @contextlib.contextmanager
 def _mlserver(bench: Bench, workers: int) -> Iterator[Running]:
-    made = environment(bench.cache, "mlserver", MLSERVER)
+    made = environment(bench.cache, "mlserver", *MLSERVER)
     folder = bench.folder(f"mlserver-{workers}")
     (folder / "mlserver_runtime.py").write_bytes((MODELS / "mlserver_runtime.py").read_bytes())
     http, port, metrics = free_port(), free_port(), free_port()
@@ -76,7 +78,7 @@ def _mlserver(bench: Bench, workers: int) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _triton(bench: Bench, *, batching: bool) -> Iterator[Running]:
-    made = environment(bench.cache, "triton", TRITON)
+    made = environment(bench.cache, "triton", *TRITON)
     carried = made.packages / "pytriton" / "tritonserver"
     folder = bench.folder(f"triton-{batching:d}")
     backends = _backend(carried, folder / "backends")
