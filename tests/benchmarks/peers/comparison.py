@@ -33,10 +33,11 @@ class Standing:
     cpu_us: list[float] = field(default_factory=list)
     foreign_cores: list[float] = field(default_factory=list)
     resident_mib: float = 0.0
+    answered: int = 0
 
     def facts(self) -> dict[str, Any]:
         """All of it, for a JSON file."""
-        names = ("version", "unknown", "rps", "mean_ms", "cpu_us", "foreign_cores", "resident_mib")
+        names = ("version", "unknown", "rps", "mean_ms", "cpu_us", "foreign_cores", "resident_mib", "answered")
         return {"name": self.contender.name, **{name: getattr(self, name) for name in names}}
 
 
@@ -59,6 +60,8 @@ def compare(
             for standing, started in live[shift:] + live[:shift]:
                 _measure(bench, standing, started, seconds)
                 tell(f"round {turn + 1}: {standing.contender.name}: {standing.rps[-1]:,.0f}/s")
+        for standing, started in live:
+            _prove(standing, started)
     return standings
 
 
@@ -84,6 +87,14 @@ def _start(stack: contextlib.ExitStack, bench: Bench, standing: Standing) -> Run
     return started
 
 
+def _prove(standing: Standing, started: Running) -> None:
+    try:
+        started.prove(standing.answered)
+    except WrongAnswerError as error:
+        standing.unknown = str(error)
+        standing.rps.clear()
+
+
 def _measure(bench: Bench, standing: Standing, started: Running, seconds: float) -> None:
     body = bench.scratch / "request.body"
     answer_bytes = bench.check(started.address, started.credentials)
@@ -95,5 +106,6 @@ def _measure(bench: Bench, standing: Standing, started: Running, seconds: float)
     check_size(load, answer_bytes)
     bench.check(started.address, started.credentials)
     standing.rps.append(load.rps)
+    standing.answered += load.answered
     standing.mean_ms.append(load.mean_ms)
     standing.resident_mib = started.server.resident_bytes() / 2**20

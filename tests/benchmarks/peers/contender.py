@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
-import numpy as np
 
 from reference_service.protocol.messages import SERVICE
 from reference_service.protocol.open_inference_pb2 import ServerMetadataRequest, ServerMetadataResponse
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from tests.benchmarks.peers.load import Credentials
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A contender that answers on `address` whoever has `credentials`; `version` is what it says that it is."""
+    """A contender that answers on `address` whoever has `credentials`; `version` is what it says that it is.
+
+    `prove` is told how many calls were answered, and raises WrongAnswerError unless all that is said to be on was.
+    """
 
     address: str
     server: Server
     credentials: Credentials
     version: str
+    prove: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ class Bench:
                 return
 
     @staticmethod
-    def server_version(address: str) -> str:
+    def server_version(address: str, credentials: Credentials) -> str:
         """What the server says its version is."""
-        with grpc.insecure_channel(address) as channel:
+        with credentials.channel(address) as channel:
             ask = channel.unary_unary(f"/{SERVICE}/ServerMetadata")
-            answer = ask(ServerMetadataRequest().SerializeToString(), timeout=10)
+            answer = ask(ServerMetadataRequest().SerializeToString(), timeout=10, metadata=credentials.metadata)
         return ServerMetadataResponse.FromString(answer).version

@@ -17,6 +17,9 @@ def contenders() -> list[Contender]:
     """Everyone, ours first."""
     return [
         own.bare(),
+        own.everything(),
+        own.everything("TLS"),
+        own.everything("mTLS"),
         rivals.triton(batching=False),
         rivals.triton(batching=True),
         rivals.mlserver(0),

@@ -6,13 +6,13 @@ golden set before and after, and in between every response must have carried as 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import grpc
-import numpy as np
 
 from reference_service.protocol.messages import MODEL_INFER, infer_request, output_array
 from reference_service.protocol.open_inference_pb2 import ModelInferResponse
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 MODEL: Final = "flight-delay"
@@ -55,7 +56,11 @@ class Credentials:
         """What h2load needs beside its options: it has none for a client's certificate (see `certificates`)."""
         if not (self.preload and self.certificate and self.key):
             return {}
-        return {"LD_PRELOAD": f"{self.preload}", "H2LOAD_CERTIFICATE": f"{self.certificate}", "H2LOAD_KEY": f"{self.key}"}
+        return {
+            "LD_PRELOAD": f"{self.preload}",
+            "H2LOAD_CERTIFICATE": f"{self.certificate}",
+            "H2LOAD_KEY": f"{self.key}",
+        }
 
     def channel(self, address: str) -> grpc.Channel:
         """A client's channel."""
@@ -110,12 +115,14 @@ def drive(address: str, credentials: Credentials, body: Path, seconds: float) ->
         WrongAnswerError: one did not.
     """
     command = h2load_command(f"{credentials.scheme}://{address}{MODEL_INFER}", body, seconds, credentials.metadata)
-    environment = dict(credentials.h2load_environment()) or None
+    environment = {**os.environ, **credentials.h2load_environment()}
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + 60, env=environment)
     return _parse(done.stdout + done.stderr, seconds)
 
 
-def check_answers(address: str, credentials: Credentials, rows: NDArray[np.float32], expected: NDArray[np.float32]) -> int:
+def check_answers(
+    address: str, credentials: Credentials, rows: NDArray[np.float32], expected: NDArray[np.float32]
+) -> int:
     """Ask for the first rows one by one; the size in bytes of the answer to the first, with its gRPC prefix.
 
     Raises:

@@ -96,7 +96,7 @@ def _triton(bench: Bench, *, batching: bool) -> Iterator[Running]:
     with running(command, folder / "log", environment=own, directory=folder) as server:
         wait_for_listener(server, port)
         bench.wait_for_answer(server, f"127.0.0.1:{port}", Credentials())
-        said = bench.server_version(f"127.0.0.1:{port}")
+        said = bench.server_version(f"127.0.0.1:{port}", Credentials())
         yield Running(f"127.0.0.1:{port}", server, Credentials(), f"Triton {said}")
 
 
