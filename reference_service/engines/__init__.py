@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class EngineError(Exception):
+    """An engine, or the hardware below it, failed; the text says what did and how."""
+
+
+class EngineUnavailableError(EngineError):
+    """This kind of engine can't run the model here; the text says what is missing."""
+
+
 class Engine(Protocol):
     """A loaded model with one input and one output."""
 
