@@ -1,8 +1,8 @@
 """A CUDA device with its stream, memory and captured graphs, by `cuda.bindings.runtime`.
 
-Rule: every call's error is checked, and whatever is taken is put on a stack that gives it back in reverse. A `Device` is
-had by `probe` alone, and all of TensorRT is made for a `Device`: a TensorRT runtime that is made without a driver ends
-the process with a segmentation fault, so types hold the order.
+Rule: every call's error is checked, and whatever is taken is put on a stack that gives it back in reverse. A `Device`
+is had by `probe` alone, and all of TensorRT is made for a `Device`: a TensorRT runtime that is made without a driver
+ends the process with a segmentation fault, so types hold the order.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ def probe() -> Device:
         raise EngineUnavailableError(f"no CUDA device ({error.name})")
     if not count:
         raise EngineUnavailableError("no CUDA device (the driver counts 0)")
-    properties = value(runtime.cudaGetDeviceProperties(0), "cudaGetDeviceProperties")
-    return Device(
-        name=properties.name.decode("utf-8", "replace").strip("\0 "),
-        compute_capability=f"{properties.major}.{properties.minor}",
-        driver=value(runtime.cudaDriverGetVersion(), "cudaDriverGetVersion"),
-    )
+    try:
+        properties = value(runtime.cudaGetDeviceProperties(0), "cudaGetDeviceProperties")
+        driver = value(runtime.cudaDriverGetVersion(), "cudaDriverGetVersion")
+    except EngineError as error:
+        raise EngineUnavailableError(f"the CUDA device can't be asked what it is ({error})") from error
+    name = properties.name.decode("utf-8", "replace").strip("\0 ")
+    return Device(name=name, compute_capability=f"{properties.major}.{properties.minor}", driver=driver)
 
 
 def value(result: tuple[runtime.cudaError_t, Value], call: str) -> Value:

@@ -2,8 +2,8 @@
 
 Rule: a plan is a program, and running one that somebody else wrote is running their code. So the folder must belong to
 this user and be closed to all others (no link, mode 0700), and each file states its content's SHA-256 and the key that
-it was built under. A file is read once, checked, and those very bytes are handed on; what does not check is not used. No
-signature on top: whoever could write in this folder is this user, and could read a key that is kept for it.
+it was built under. A file is read once, checked, and those very bytes are handed on; what does not check is not used.
+No signature on top: whoever could write in this folder is this user, and could read a key that is kept for it.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ VERSIONS: Final = ((11, 4), (12,))
 class TensorRtEngine:
     """A model in a TensorRT engine of its own. `origin` says whether its plan was built or found, and how long it took.
 
-    `io` is the type of input and output by name; `precision` counts the graph's tensors by type, empty if the plan was
-    not built now.
+    `device` and `tensorrt` are what it runs on, `io` the type of input and output by name; `precision` counts the
+    graph's tensors by type, empty if the plan was not built now.
 
     Raises:
         EngineUnavailableError: TensorRT, the device or the model does not allow it.
@@ -50,6 +50,7 @@ class TensorRtEngine:
         if not VERSIONS[0] <= (major, minor) < VERSIONS[1]:
             raise EngineUnavailableError(f"TensorRT {trt.__version__} is installed; this engine speaks 11.4 up to 12")
         self.name = f"tensorrt-{major}.{minor}-{device.name.replace(' ', '-')}"
+        self.device, self.tensorrt = device, trt.__version__
         self.precision: Mapping[str, int] = {}
         self._log, self._one_at_a_time, self._held = Log(), Lock(), ExitStack()
         try:
@@ -151,7 +152,10 @@ class TensorRtEngine:
 
         enqueue()  # the first run allocates and loads kernels, which a capture may not
         self._stream.synchronize()
-        return self._stream.capture(enqueue)
+        launch = self._stream.capture(enqueue)
+        launch()  # the first launch uploads the graph, which no caller should wait for
+        self._stream.synchronize()
+        return launch
 
 
 def _timings(cache: PlanCache, key: Mapping[str, str]) -> bytes:

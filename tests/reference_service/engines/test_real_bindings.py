@@ -1,0 +1,116 @@
+"""What our code calls exists in the real bindings, with these names and types; what TensorRT 11 removed is not called.
+
+The type checker holds all calls in `engines/` to the stubs in `typings/`; here the stubs are held to the real bindings.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mypy import api
+
+from tests.reference_service.engines.real_bindings import ROOT, STUBS, describe, install
+from tests.reference_service.engines.test_no_driver import asked_for_each_kind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENGINES = sorted((ROOT / "reference_service/engines").glob("*.py"))
+REMOVED = {
+    "BuilderFlag": "FP16 INT8 BF16 FP8 INT4 OBEY_PRECISION_CONSTRAINTS PREFER_PRECISION_CONSTRAINTS",
+    "NetworkDefinitionCreationFlag": "EXPLICIT_BATCH",
+    "Builder": "platform_has_fast_fp16 platform_has_fast_int8 max_batch_size build_engine build_cuda_engine",
+    "IBuilderConfig": "int8_calibrator set_calibration_profile max_workspace_size algorithm_selector",
+    "ITensor": "set_dynamic_range dynamic_range",
+    "ILayer": "precision set_output_type",
+    "OnnxParser": "supports_model",
+    "ICudaEngine": "device_memory_size create_execution_context_without_device_memory weight_streaming_budget "
+    "get_binding_name get_binding_shape num_bindings max_batch_size",
+    "IExecutionContext": "execute_async_v2 execute_async set_shape_input set_binding_shape",
+    "": "IInt8Calibrator IInt8EntropyCalibrator2 QuantizationFlag IAlgorithmSelector IStreamReader",
+}
+"""What code for TensorRT 8 to 10 uses and 11 no longer has, by class; "" is the module."""
+
+
+@pytest.fixture(scope="module")
+def bindings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return install(tmp_path_factory.mktemp("bindings"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("module", STUBS)
+def test_the_stubs_are_what_the_real_bindings_declare(bindings: dict[str, str], module: str) -> None:
+    assert describe(module, bindings) == (ROOT / STUBS[module]).read_text()
+
+
+@pytest.mark.long
+def test_the_removed_names_are_gone_from_the_real_bindings(bindings: dict[str, str]) -> None:
+    script = (
+        "import json, sys, tensorrt\n"
+        "removed = json.loads(sys.argv[1])\n"
+        "kinds = {name: getattr(tensorrt, name) if name else tensorrt for name in removed}\n"
+        "print([(name, item) for name in removed for item in removed[name].split() if hasattr(kinds[name], item)])"
+    )
+    command = [sys.executable, "-c", script, json.dumps(REMOVED)]
+    done = subprocess.run(command, env=bindings, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.long
+def test_without_a_driver_the_real_bindings_lead_to_onnxruntime(bindings: dict[str, str], tmp_path: Path) -> None:
+    asked_for_each_kind({**bindings, "CUDA_VISIBLE_DEVICES": ""}, tmp_path)
+
+
+@pytest.mark.parametrize("path", ENGINES, ids=lambda path: path.name)
+def test_no_removed_name_is_used(path: Path) -> None:
+    names = {name for names in REMOVED.values() for name in names.split()}
+    tree = ast.parse(path.read_text())
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert not used & names
+
+
+def wrong(line: str, tmp_path: Path) -> str:
+    """What the type checker says of `line` in a function that is given objects of TensorRT and CUDA."""
+    (tmp_path / "wrong.py").write_text(
+        "import tensorrt as trt\nfrom cuda.bindings import runtime\n\n"
+        f"def f(builder: trt.Builder, config: trt.IBuilderConfig, stream: runtime.cudaStream_t) -> None:\n    {line}\n"
+    )
+    settings = tmp_path / "mypy.ini"
+    settings.write_text(f"[mypy]\nstrict = true\nmypy_path = {ROOT / 'typings'}\ncache_dir = {tmp_path / 'cache'}\n")
+    output, _, _ = api.run([f"--config-file={settings}", str(tmp_path / "wrong.py")])
+    return output
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("config.set_flag(trt.BuilderFlag.FP16)", 'has no attribute "FP16"'),
+        ("builder.create_network(0, 1)", "Too many arguments"),
+        ("builder.create_network().num_layers", 'has no attribute "num_layers"'),
+        ("runtime.cudaGraphInstantiate(stream)", 'Missing positional argument "flags"'),
+        ("config.create_timing_cache(b'').serialize()", "has no attribute"),
+    ],
+)
+def test_a_wrong_name_arity_or_unchecked_null_is_a_type_error(line: str, complaint: str, tmp_path: Path) -> None:
+    assert complaint in wrong(line, tmp_path)
+
+
+def test_every_expression_on_the_bindings_has_a_type_of_theirs() -> None:
+    """An `Any` would hide a wrong name from the type checker, so none may be declared in these files."""
+    found: list[Any] = []
+    for path in ENGINES:
+        tree = ast.parse(path.read_text())
+        if "tensorrt" in path.read_text() and path.name != "onnxruntime.py":
+            found += [
+                (path.name, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "Any"
+            ]
+            found += [
+                (path.name, line) for line in path.read_text().splitlines() if "type: ignore" in line or "cast(" in line
+            ]
+    assert not found
