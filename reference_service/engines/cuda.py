@@ -43,9 +43,9 @@ def probe() -> Device:
     Raises:
         EngineUnavailableError: there is none, or no driver that this CUDA runtime can use.
     """
-    error, count = runtime.cudaGetDeviceCount()
-    if error != runtime.cudaError_t.cudaSuccess:
-        raise EngineUnavailableError(f"no CUDA device ({error.name})")
+    status, count = runtime.cudaGetDeviceCount()
+    if status != runtime.cudaError_t.cudaSuccess:
+        raise EngineUnavailableError(f"no CUDA device ({status.name})")
     if not count:
         raise EngineUnavailableError("no CUDA device (the driver counts 0)")
     try:
@@ -59,7 +59,7 @@ def probe() -> Device:
 
 def value(result: tuple[runtime.cudaError_t, Value], call: str) -> Value:
     """What `call` returned beside its error. Raises EngineError unless it succeeded."""
-    done(result[:1], call)
+    done((result[0],), call)
     return result[1]
 
 

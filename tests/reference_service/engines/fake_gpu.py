@@ -28,13 +28,23 @@ MARK = b"a plan of the fake: "
 TYPES = {onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.INT64: "INT64"}
 
 
+@dataclass(eq=False)
+class Handle:
+    """A stream, a graph or what launches one."""
+
+    work: list[Callable[[], object]]
+
+    def __int__(self) -> int:
+        return id(self)
+
+
 @dataclass
 class Gpu:
     """The fake's state: memory by address, the capture under way, and every call."""
 
     calls: Calls = field(default_factory=Calls)
     memory: dict[int, tuple[Any, bool]] = field(default_factory=dict)
-    taken: set[object] = field(default_factory=set)
+    taken: set[Handle] = field(default_factory=set)
     capturing: list[Callable[[], object]] | None = None
     enqueued: list[Callable[[], object]] = field(default_factory=list)
     version: str = "11.4.0.106"
@@ -72,8 +82,8 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:  # noqa: C901 - a function for each of CU
     def ok(*values: Any) -> tuple[Any, ...]:
         return (gpu.modules["cuda.bindings.runtime"].cudaError_t.cudaSuccess, *values)
 
-    def take(kind: str) -> Any:
-        handle = type(kind, (), {"__int__": id})()
+    def take(work: Any = ()) -> Any:
+        handle = Handle(list(work))
         gpu.taken.add(handle)
         return ok(handle)
 
@@ -102,15 +112,11 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:  # noqa: C901 - a function for each of CU
 
     def end(_stream: Any) -> Any:
         work, gpu.capturing = gpu.capturing, None
-        _, graph = take("graph")
-        graph.work = work
-        return ok(graph)
+        return take(work)
 
     def instantiate(graph: Any, flags: int) -> Any:
         assert flags == 0
-        _, launchable = take("launchable")
-        launchable.work = list(graph.work)
-        return ok(launchable)
+        return take(graph.work)
 
     def launch(graph: Any, stream: Any) -> Any:
         assert {graph, stream} <= gpu.taken
@@ -140,7 +146,7 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:  # noqa: C901 - a function for each of CU
         "cudaMallocHost": lambda size: ok(gpu.allocate(size, pinned=True)),
         "cudaMemcpyAsync": copy,
         "cudaStreamBeginCapture": begin,
-        "cudaStreamCreateWithFlags": lambda flags: take(f"stream {flags}"),
+        "cudaStreamCreateWithFlags": lambda flags: take() if flags == 1 else None,
         "cudaStreamDestroy": give_back,
         "cudaStreamEndCapture": end,
         "cudaStreamSynchronize": synchronize,
@@ -306,7 +312,7 @@ def _tensorrt(gpu: Gpu) -> dict[str, Any]:  # noqa: C901 - a class for each of T
     class IExecutionContext:
         def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
             assert profile_index == 0
-            assert any(int(handle) == stream_handle for handle in gpu.taken)  # type: ignore[call-overload]
+            assert any(int(handle) == stream_handle for handle in gpu.taken)
             return True
 
         def set_input_shape(self, name: str, shape: Any) -> bool:
@@ -322,7 +328,7 @@ def _tensorrt(gpu: Gpu) -> dict[str, Any]:  # noqa: C901 - a class for each of T
             return []
 
         def execute_async_v3(self, stream_handle: int) -> bool:
-            assert any(int(handle) == stream_handle for handle in gpu.taken)  # type: ignore[call-overload]
+            assert any(int(handle) == stream_handle for handle in gpu.taken)
             assert self._ran or gpu.capturing is None, "captured before it ever ran"
             self._ran = True
             places, shape, session = dict(self._places), self._shape, self._session
