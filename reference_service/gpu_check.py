@@ -134,5 +134,5 @@ def _engine(engine: TensorRtEngine) -> dict[str, Any]:
         },
         "plan": {"origin": engine.origin, "bytes": engine.plan_bytes, "sha256": engine.plan_sha256},
         "io": engine.io,
-        "precision": dict(engine.precision),
+        "tensor_types": dict(engine.tensor_types),
     }

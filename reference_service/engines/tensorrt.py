@@ -38,7 +38,7 @@ VERSIONS: Final = ((11, 4), (12,))
 class TensorRtEngine:
     """A model in a TensorRT engine of its own. `origin` says whether its plan was built or found, and how long it took.
 
-    `device` and `tensorrt` are what it runs on, `io` the type of input and output by name; `precision` counts the
+    `device` and `tensorrt` are what it runs on, `io` the type of input and output by name; `tensor_types` counts the
     graph's tensors by type, empty if the plan was not built now.
 
     Raises:
@@ -51,7 +51,7 @@ class TensorRtEngine:
             raise EngineUnavailableError(f"TensorRT {trt.__version__} is installed; this engine speaks 11.4 up to 12")
         self.name = f"tensorrt-{major}.{minor}-{device.name.replace(' ', '-')}"
         self.device, self.tensorrt = device, trt.__version__
-        self.precision: Mapping[str, int] = {}
+        self.tensor_types: Mapping[str, int] = {}
         self._log, self._one_at_a_time, self._held = Log(), Lock(), ExitStack()
         try:
             plan = self._plan(model, device, cache)
@@ -97,7 +97,7 @@ class TensorRtEngine:
         began = time.monotonic()
         built = build_plan(model, device, _timings(cache, {"content": "timings", **place}), self._log)
         self.origin = f"plan built in {time.monotonic() - began:.1f} s{refused}"
-        self.precision = built.precision
+        self.tensor_types = built.tensor_types
         cache.write(key, built.plan)
         cache.write({"content": "timings", **place}, built.timings)
         return built.plan

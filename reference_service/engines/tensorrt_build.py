@@ -33,7 +33,7 @@ class Built:
 
     plan: bytes
     timings: bytes
-    precision: Mapping[str, int]
+    tensor_types: Mapping[str, int]
 
 
 class Log(trt.ILogger):
@@ -95,7 +95,9 @@ def build_plan(model: bytes, device: Device, timings: bytes, log: Log) -> Built:
     plan = log.present(builder.build_serialized_network(network, config), "build_serialized_network")
     learned = log.present(config.get_timing_cache(), "get_timing_cache")
     kept = log.present(learned.serialize(), "serialising the timing cache")
-    return Built(plan=bytes(memoryview(plan)), timings=bytes(memoryview(kept)), precision=_precision(network, log))
+    return Built(
+        plan=bytes(memoryview(plan)), timings=bytes(memoryview(kept)), tensor_types=_tensor_types(network, log)
+    )
 
 
 def _parse_errors(parser: trt.OnnxParser) -> str:
@@ -122,7 +124,7 @@ def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, tensor: trt.I
     log.require(config.add_optimization_profile(profile) == 0, "add_optimization_profile")
 
 
-def _precision(network: trt.INetworkDefinition, log: Log) -> Mapping[str, int]:
+def _tensor_types(network: trt.INetworkDefinition, log: Log) -> Mapping[str, int]:
     """How many tensors between layers have which type: what the plan was told to compute in."""
     found: Counter[str] = Counter()
     for index in range(network.num_layers):
