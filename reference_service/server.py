@@ -1,7 +1,7 @@
 """The life of a serving process: load, warm up, serve, drain, end.
 
-Rule: ready is said only after the engine has answered; on SIGTERM or SIGINT health says NOT_SERVING first, then the
-edge gets time to see it, and only then are new calls refused and the open ones finished.
+Rule: it listens from the start, and says ready only after the engine has answered; on SIGTERM or SIGINT health says
+NOT_SERVING first, then the edge gets time to see it, and only then are new calls refused and the open ones finished.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import signal
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reference_service.assembly import certificate, front_door
-from reference_service.engines.onnxruntime import make_onnxruntime_engine
+from reference_service.before_ready import BeforeReady
+from reference_service.engines.choice import choose_engine
 from reference_service.errors import StartError
 from reference_service.health import Health
 from reference_service.listening import Listener, start
@@ -27,16 +29,23 @@ from reference_service.servicer import InferenceServicer
 from reference_service.serving import ServedModels
 from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
+from reference_service.telemetry.metrics import Metrics, expose
+from reference_service.telemetry.watching import watch
 from reference_service.trust import open_trust, utc_now
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     import grpc
 
     from reference_service.calls import FrontDoor
+    from reference_service.engines import Engine
+    from reference_service.registry import ModelVersion
+    from reference_service.telemetry.traces import Tracer
 
 SAVE_INTERVAL_S: Final = 1.0
+PLANS: Final = Path.home() / ".cache" / "gonogo" / "tensorrt"
+"""Where built TensorRT plans are kept unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,28 +77,39 @@ async def serve(settings: Settings) -> None:
         StartError: anything else that keeps the service from serving.
     """
     stop = _stop_signal()
-    loader = _loader(settings)
-    served = loader(settings.version)
-    version = served.version
+    metrics, admission = Metrics(), Admission(settings.service.limits.in_flight_max)
+    loader = _loader(settings, metrics)
     predictions = _prediction_log(settings)
-    models = ServedModels(served, loader)
+    tracer = _tracer(settings)
+    metrics_address, close_metrics = _exposed(metrics, settings)
     door, health = front_door(settings.service), Health()
     identity = certificate(settings.service)
-    repository = Repository(models, settings.registry, settings.service.batching)
-    servicer = InferenceServicer(
-        models,
-        predictions,
-        settings.zone,
-        door,
-        repository=repository,
-        admission=Admission(settings.service.limits.in_flight_max),
-    )
-    listener = Listener(settings.listen, identity.credentials() if identity else None, settings.service.limits)
-    server, address = await start(servicer, health, door, listener)
+
+    def listener(address: str) -> Listener:
+        # Credentials that follow their files serve one server only.
+        return Listener(address, identity.credentials() if identity else None, settings.service.limits)
+
+    async with BeforeReady(listener(settings.listen)) as before:
+        served = await asyncio.to_thread(loader, settings.version)
+        models = ServedModels(served, loader)
+        servicer = InferenceServicer(
+            models,
+            predictions,
+            settings.zone,
+            door,
+            repository=Repository(models, settings.registry, settings.service.batching),
+            admission=admission,
+            metrics=metrics,
+            tracer=tracer,
+        )
+        watch(metrics, models, admission, door, identity)
+        server, address = await start(servicer, health, door, listener(before.address))
+    version = served.version
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
     log_event(
         "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
         engine=served.engine.name, zone=settings.zone, pid=os.getpid(),
+        metrics=metrics_address,
     )  # fmt: skip
     flushing = asyncio.ensure_future(predictions.flush_forever())
     saving = asyncio.ensure_future(_save_forever(door))
@@ -100,16 +120,48 @@ async def serve(settings: Settings) -> None:
     if door.quota:
         door.quota.save()
     predictions.close()
+    close_metrics()
+    if tracer:
+        await asyncio.to_thread(tracer.close)
     await models.close()
     log_event("stopped")
 
 
-def _loader(settings: Settings) -> Loader:
-    wanted = settings.service.registry
-    trust = open_trust(wanted.trust, wanted.state, clock=utc_now, allow_unsigned=settings.allow_unsigned)
-    make_engine = partial(make_onnxruntime_engine, threads=settings.threads)
+def _loader(settings: Settings, metrics: Metrics) -> Loader:
     service = settings.service
-    return Loader(settings.registry, settings.model, trust, make_engine, service.validation, service.batching)
+    wanted = service.registry
+    trust = open_trust(wanted.trust, wanted.state, clock=utc_now, allow_unsigned=settings.allow_unsigned)
+    make_engine = partial(_engine, kind=service.engine, threads=settings.threads, plans=service.plan_cache or PLANS)
+    return Loader(
+        settings.registry,
+        settings.model,
+        trust,
+        make_engine,
+        service.validation,
+        service.batching,
+        metrics.dispatched,
+    )
+
+
+def _engine(version: ModelVersion, *, kind: str, threads: int, plans: Path) -> Engine:
+    engine, why = choose_engine(kind, version, threads, plans)
+    log_event("engine", model_version=version.version, chosen=why)
+    return engine
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    if settings.service.traces is None:
+        return None
+    from reference_service.telemetry.traces import Tracer  # noqa: PLC0415 - slow to import, and not always needed
+
+    return Tracer(settings.service.traces, zone=settings.zone, version=settings.version)
+
+
+def _exposed(metrics: Metrics, settings: Settings) -> tuple[str, Callable[[], None]]:
+    """Where metrics are to be had, empty if nowhere, and what ends that."""
+    if settings.service.metrics is None:
+        return "", lambda: None
+    return expose(metrics, settings.service.metrics.listen)
 
 
 async def drain(

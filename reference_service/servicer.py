@@ -14,6 +14,7 @@ import grpc
 
 from reference_service.auth.caller import INFER
 from reference_service.calls import FrontDoor, metadata_of, parse, refuse, request_id_in, request_id_or_new, unary
+from reference_service.errors import code_of, reason_of
 from reference_service.not_offered import not_offered
 from reference_service.overload import Admission
 from reference_service.protocol import headers
@@ -30,17 +31,39 @@ from reference_service.protocol.open_inference_pb2 import (
     ServerReadyResponse,
 )
 from reference_service.settings import Limits
+from reference_service.telemetry import RefusalLog
+from reference_service.telemetry.metrics import Metrics
 from reference_service.validation import timeout_s_in
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from reference_service.auth.caller import Caller
     from reference_service.calls import Context, Trailers
     from reference_service.protocol import open_inference_pb2 as pb
     from reference_service.repository import Repository
     from reference_service.serving import ServedModels
     from reference_service.telemetry import PredictionLog
+    from reference_service.telemetry.traces import Tracer
 
 SERVER_NAME: Final = "gonogo-reference-service"
+
+
+_clock_ns: Final = time.perf_counter_ns
+
+
+class _Call:
+    """What becomes of one inference: cancelled, until something else is known."""
+
+    __slots__ = ("code", "infer_ns", "reason", "request_id", "span", "version")
+
+    def __init__(self, request_id: str, span: Span | None) -> None:
+        self.request_id = request_id
+        self.span = span
+        self.code = 1
+        self.reason = "cancelled"
+        self.version = ""
+        self.infer_ns: tuple[int, int] | None = None
 
 
 class InferenceServicer:
@@ -55,8 +78,13 @@ class InferenceServicer:
         *,
         repository: Repository | None = None,
         admission: Admission | None = None,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.ready = True
+        self.metrics = metrics or Metrics()
+        self._tracer = tracer
+        self._refusals = RefusalLog(time.monotonic)
         self.admission = admission or Admission(Limits().in_flight_max)
         self._models = models
         self._predictions = predictions
@@ -117,47 +145,71 @@ class InferenceServicer:
 
     async def model_infer(self, raw: bytes, context: Context) -> bytes:
         """The model's output for the rows of the request; both messages as they travel."""
+        began_ns = _clock_ns()
         metadata = metadata_of(context)
-        request_id = request_id_in(metadata)
+        call = _Call(request_id_in(metadata), self._tracer.begin(metadata) if self._tracer else None)
         entered: float | None = None
         try:
             self._door.admit_inference(context, metadata)
             remaining_s = context.time_remaining()
             entered = self.admission.enter(remaining_s)
+            admitted_ns = _clock_ns()
             request = parse(ModelInferRequest, raw)
-            request_id = request_id or request_id_or_new(request.id)
-            return await self._infer(request, request_id, context, remaining_s)
+            call.request_id = call.request_id or request_id_or_new(request.id)
+            answer = await self._infer(request, call, context, remaining_s, (began_ns, admitted_ns))
+            call.code = 0
         except Exception as error:  # noqa: BLE001 - one place turns every error into a code
-            await refuse(context, error, self.identity(), request_id or request_id_or_new(""))
+            call.code, call.reason = code_of(error).value[0], reason_of(error)
+            call.request_id = call.request_id or request_id_or_new("")
+            await refuse(context, error, self.identity(), call.request_id)
+        else:
+            return answer
         finally:
             if entered is not None:
                 self.admission.leave(entered)
+            self._tell(call)
 
     async def _infer(
-        self, request: pb.ModelInferRequest, request_id: str, context: Context, remaining_s: float | None
+        self,
+        request: pb.ModelInferRequest,
+        call: _Call,
+        context: Context,
+        remaining_s: float | None,
+        times_ns: tuple[int, int],
     ) -> bytes:
-        clock = time.perf_counter_ns
-        began_ns = clock()
+        began_ns, admitted_ns = times_ns
         with self._models.find(request.model_name, request.model_version) as served:
             batch = served.contract.read(request)
-            read_ns = clock()
+            read_ns = _clock_ns()
             if served.batcher is None:
                 outputs = served.engine.infer(batch)
             else:
                 outputs = await served.batcher.infer(batch, _deadline_s(request, remaining_s))
-            inferred_ns = clock()
+            inferred_ns = _clock_ns()
             answer = served.contract.answer(request, outputs).SerializeToString()
-        done_ns, rows, infer_ns = clock(), len(batch), inferred_ns - read_ns
+        done_ns, rows, infer_ns = _clock_ns(), len(batch), inferred_ns - read_ns
+        call.version, call.infer_ns = served.contract.version, (read_ns, inferred_ns)
         served.statistics.executed(rows, infer_ns)
         served.statistics.answered(
-            rows, began_ns=began_ns, done_ns=done_ns, queue_ns=0, input_ns=read_ns - began_ns, infer_ns=infer_ns,
+            rows, began_ns=began_ns, done_ns=done_ns, queue_ns=0, input_ns=read_ns - admitted_ns, infer_ns=infer_ns,
             output_ns=done_ns - inferred_ns,
         )  # fmt: skip
+        self.metrics.answered(admitted_ns - began_ns, read_ns - admitted_ns, infer_ns, done_ns - inferred_ns)
         # Trailing, so that headers and answer leave in one write: a process killed between the two would leave the
         # edge with headers already passed on, and an answer that it may not ask another zone for.
-        context.set_trailing_metadata((self._zone, served.identity, (headers.REQUEST_ID, request_id)))
-        self._predictions.add(request_id, batch, outputs)
+        context.set_trailing_metadata((self._zone, served.identity, (headers.REQUEST_ID, call.request_id)))
+        self._predictions.add(call.request_id, batch, outputs)
         return answer
+
+    def _tell(self, call: _Call) -> None:
+        """Count what was not answered, and end the span if there is one."""
+        if call.code:
+            self.metrics.ended(call.code, call.reason)
+            self._refusals.add(call.reason, call.request_id)
+        if call.span is not None and self._tracer is not None:
+            self._tracer.end(
+                call.span, code=call.code, request_id=call.request_id, version=call.version, infer_ns=call.infer_ns
+            )
 
 
 def _deadline_s(request: pb.ModelInferRequest, remaining_s: float | None) -> float | None:

@@ -149,6 +149,7 @@ class ServiceSettings(_Table):
     """All of `service.toml`."""
 
     engine: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
+    plan_cache: Located | None = None
     tls: Tls | None = None
     auth: Auth | None = None
     quota: Quota | None = None

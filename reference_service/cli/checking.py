@@ -12,7 +12,15 @@ from pathlib import Path
 
 import click
 
-from reference_service.cli.terminal import MODEL_OPTION, REGISTRY_OPTION, THREADS_OPTION, VERSION_OPTION, refusing
+from reference_service.cli.terminal import (
+    MODEL_OPTION,
+    REGISTRY_OPTION,
+    THREADS_OPTION,
+    TRUST_OPTION,
+    UNSIGNED_OPTION,
+    VERSION_OPTION,
+    refusing,
+)
 
 
 @click.command("check-gpu")
@@ -29,6 +37,8 @@ from reference_service.cli.terminal import MODEL_OPTION, REGISTRY_OPTION, THREAD
     show_default=True,
     help="Most that an answer may differ from ONNX Runtime's.",
 )
+@TRUST_OPTION
+@UNSIGNED_OPTION
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="JSON file to write.")
 @click.pass_context
 @refusing
@@ -42,14 +52,18 @@ def check_gpu(
     rows_max: int,
     seconds: float,
     tolerance: float,
+    trust_path: Path | None,
+    allow_unsigned: bool,
     output: Path,
 ) -> None:
     """Build the model with TensorRT here, compare its answers with ONNX Runtime's, and time both."""
     from reference_service import gpu_check  # noqa: PLC0415 - heavy
     from reference_service.registry import load_version  # noqa: PLC0415 - heavy
+    from reference_service.trust import open_trust, utc_now  # noqa: PLC0415 - heavy
 
+    trust = open_trust(trust_path, None, clock=utc_now, allow_unsigned=allow_unsigned)
     found = gpu_check.check_gpu(
-        load_version(registry, model, version),
+        load_version(registry, model, version, trust),
         rows_max=rows_max,
         seconds=seconds,
         tolerance=tolerance,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reference_service.cli.terminal import UNSIGNED_OPTION, refusing
+from reference_service.cli.terminal import TRUST_OPTION, UNSIGNED_OPTION, refusing
 
 if TYPE_CHECKING:
     from reference_service.registry import ModelVersion
@@ -39,7 +39,7 @@ def list_command(directory: Path) -> None:
 
 @registry.command("verify")
 @_DIRECTORY
-@click.option("--trust", "trust_path", type=click.Path(path_type=Path), help="Trust file; default: this release's own.")
+@TRUST_OPTION
 @UNSIGNED_OPTION
 @refusing
 def verify_command(directory: Path, trust_path: Path | None, *, allow_unsigned: bool) -> None:

@@ -23,6 +23,9 @@ VERSION_OPTION = click.option("--version", required=True, help="Version of the m
 CONFIG_OPTION = click.option(
     "--config", type=click.Path(path_type=Path), help="service.toml: TLS, callers, limits, telemetry, trust."
 )
+TRUST_OPTION = click.option(
+    "--trust", "trust_path", type=click.Path(path_type=Path), help="Trust file; default: this release's own."
+)
 UNSIGNED_OPTION = click.option("--allow-unsigned", is_flag=True, help="Take versions that nobody vouches for.")
 THREADS_OPTION = click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Engine threads.")
 

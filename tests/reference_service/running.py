@@ -137,6 +137,13 @@ def in_own_process(
 ) -> Iterator[Process]:
     """Run the real command until the block ends; it is not ready yet when the block begins."""
     command = serve_command(registry, model, *options, version=version, unsigned=unsigned)
+    with running(command) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def running(command: list[str]) -> Iterator[Process]:
+    """Run `command` until the block ends."""
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as popen:
         process = Process(popen)
         reader = threading.Thread(target=process.read_log)

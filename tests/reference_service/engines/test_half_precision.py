@@ -1,6 +1,6 @@
 """FP16 is said by the graph's types alone: the shipped model survives it, and the engine builds what the graph says.
 
-ONNX Runtime's CPU kernels compute some FP16 operators in FP32, so its agreement is an indication and no proof of a GPU's.
+ONNX Runtime's CPU kernels compute some FP16 operators in FP32: its agreement is an indication, no proof of a GPU's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from reference_service.engines.choice import open_tensorrt
 from reference_service.engines.onnxruntime import OnnxRuntimeEngine
 from reference_service.gpu_check import compare
 from reference_service.registry import load_golden, load_version
+from reference_service.trust import UNSIGNED_ALLOWED
 from tests.reference_service.engines.half_precision import halved
 from tests.reference_service.running import ROOT
 
@@ -28,7 +29,7 @@ DIFFERENCE_MAX = 5e-3
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_the_shipped_model_in_half_precision_decides_nearly_always_alike(version: str) -> None:
-    shipped = load_version(ROOT / "reference_service/models", "flight-delay", version)
+    shipped = load_version(ROOT / "reference_service/models", "flight-delay", version, UNSIGNED_ALLOWED)
     golden, half = load_golden(shipped), OnnxRuntimeEngine(halved(shipped.model_bytes))
     answers = half.infer(golden.inputs)[:, 0]
     assert np.isfinite(answers).all()
@@ -38,7 +39,7 @@ def test_the_shipped_model_in_half_precision_decides_nearly_always_alike(version
 
 
 def test_the_engine_is_built_in_the_precision_of_the_graph(gpu: Gpu, tmp_path: Path) -> None:
-    shipped = load_version(ROOT / "reference_service/models", "flight-delay", "1")
+    shipped = load_version(ROOT / "reference_service/models", "flight-delay", "1", UNSIGNED_ALLOWED)
     full = open_tensorrt(shipped.model_bytes, tmp_path / "plans")
     half = open_tensorrt(halved(shipped.model_bytes), tmp_path / "plans")
     assert (set(full.tensor_types), dict(half.tensor_types)) == ({"FLOAT"}, {"FLOAT": 1, "HALF": 11})

@@ -1,7 +1,7 @@
-"""What the service tells about itself: its log, and a record of each prediction.
+"""A record of each prediction.
 
-Rule: the log is JSON on stderr, one event a line, and never a line per request. The prediction log is written in
-batches, so that a request costs one append to a list; a disk that fails costs the records, never an answer.
+Rule: written in batches, so that a request costs one append to a list; a disk that fails costs the records, never an
+answer.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
-import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from reference_service.telemetry.log import log_failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,41 +23,7 @@ FLUSH_INTERVAL_S: Final = 0.2
 PROBABILITY_DIGITS: Final = 7
 """FP32 carries no more."""
 
-_LOGGER = logging.getLogger("reference_service")
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line, also for what libraries log."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as a line: time, level, event, then the event's own fields."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage() if record.name == _LOGGER.name else record.name,
-            **getattr(record, "fields", {"message": record.getMessage()}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-def log_to_stderr() -> None:
-    """Send every log record of this process to stderr as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-def log_event(event: str, **fields: Any) -> None:
-    """Log one event of the service's life."""
-    _LOGGER.info(event, extra={"fields": fields})
-
-
-def log_failure(event: str, error: BaseException, **fields: Any) -> None:
-    """Log an error that nobody foresaw, with its traceback."""
-    _LOGGER.error(event, exc_info=error, extra={"fields": {"error": str(error), **fields}})
 
 
 class PredictionLog:

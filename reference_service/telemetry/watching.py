@@ -1,0 +1,42 @@
+"""What metrics look at when they are asked, besides what they count: the state of the parts.
+
+Rule: reads only, and each reading is one attribute of a part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reference_service.auth.tls import ServerIdentity
+    from reference_service.calls import FrontDoor
+    from reference_service.overload import Admission
+    from reference_service.serving import ServedModels
+    from reference_service.telemetry.metrics import Metrics
+
+
+def watch(
+    metrics: Metrics, models: ServedModels, admission: Admission, door: FrontDoor, identity: ServerIdentity | None
+) -> None:
+    """Have `metrics` read these parts whenever Prometheus asks."""
+
+    def info() -> dict[str, str]:
+        version = models.current.version
+        return {
+            "name": version.name, "version": version.version, "digest": version.digest,
+            "engine": models.current.engine.name,
+        }  # fmt: skip
+
+    def queued_rows() -> float:
+        batcher = models.current.batcher
+        return batcher.queued_rows if batcher else 0
+
+    metrics.info = info
+    metrics.gauges["inferences_in_hand"] = ("Inferences admitted and not yet ended.", lambda: admission.in_flight)
+    metrics.gauges["queue_rows"] = ("Rows that wait for the engine.", queued_rows)
+    if identity:
+        left = ("Seconds until the server's certificate expires.", identity.seconds_left)
+        metrics.gauges["certificate_expiry_seconds"] = left
+    if door.quota:
+        quota = door.quota
+        metrics.by_label["quota_used"] = ("Inferences of today, by client.", "client", lambda: quota.used)
