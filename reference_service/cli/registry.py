@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reference_service.cli.exchanging import export_oms, import_oms
 from reference_service.cli.terminal import TRUST_OPTION, UNSIGNED_OPTION, refusing
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path))
 @click.group()
 def registry() -> None:
     """Look into a folder of model versions, sign them, check them."""
+
+
+for command in (export_oms, import_oms):
+    registry.add_command(command)
 
 
 @registry.command("list")
