@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -42,6 +43,53 @@ def test_verify_accepts_what_is_whole_and_exits_1_for_what_is_not(registry: Path
     assert broken.exit_code == 1
     assert broken.output.splitlines()[0].startswith("ok      tiny@1")
     assert broken.output.splitlines()[1].startswith("broken  tiny@2")
+
+
+def test_a_key_is_made_once_and_what_it_signs_verifies_until_a_file_changes(registry: Path, tmp_path: Path) -> None:
+    private, trust = tmp_path / "release.pem", tmp_path / "trust.json"
+    keygen = ("registry", "keygen", "--private", private, "--trust", trust, "--model", "tiny")
+    made = run(*keygen)
+    assert made.exit_code == 0, made.output
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    again = run(*keygen)
+    assert (again.exit_code, f"{private} can't be written: File exists" in again.stderr) == (2, True)
+
+    refused = run("registry", "verify", registry, "--trust", trust)
+    assert (refused.exit_code, refused.output.count("it is unsigned")) == (1, 2)
+    sign = ("registry", "sign", registry, "--key", f"file:{private}", "--expires", "2999-01-01")
+    assert [line.split("(")[1].split(",")[0] for line in run(*sign).output.splitlines()] == ["counter 1", "counter 2"]
+    assert run("registry", "verify", registry, "--trust", trust).exit_code == 0
+    assert "counter 3" in run(*sign, "--version", "1").output
+    used = run(*sign, "--version", "1", "--counter", 3)
+    assert (used.exit_code, "is signed with counter 3 already" in used.stderr) == (2, True)
+    (registry / "tiny/2/golden.npz").write_bytes(b"")
+    broken = run("registry", "verify", registry, "--trust", trust)
+    assert (broken.exit_code, broken.output.splitlines()[1].startswith("broken  tiny@2")) == (1, True)
+
+
+def test_signing_takes_a_reference_and_never_shows_what_it_leads_to(
+    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("registry", "keygen", "--private", tmp_path / "key", "--trust", tmp_path / "trust", "--model", "tiny")
+    secret = (tmp_path / "key").read_text()
+    monkeypatch.setenv("SIGNING_KEY", secret)
+    assert run("registry", "sign", registry, "--key", "env:SIGNING_KEY").exit_code == 0
+    for reference in (secret, "file:/nowhere", "env:NOT_SET"):
+        result = run("registry", "sign", registry, "--key", reference)
+        assert (result.exit_code, result.stderr.startswith("Error: there is no signing key")) == (2, True)
+        assert secret.splitlines()[1] not in result.output
+    over = run("registry", "sign", registry, "--key", "env:SIGNING_KEY", "--expires", "2020-01-01")
+    assert (over.exit_code, "which is over" in over.stderr) == (2, True)
+    none = run("registry", "sign", registry, "--key", "env:SIGNING_KEY", "--model", "other")
+    assert (none.exit_code, "holds no such version" in none.stderr) == (2, True)
+
+
+def test_a_key_is_not_sent_in_the_clear_to_another_machine(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("gng_a_b")
+    options = ("--key-reference", f"file:{tmp_path / 'key'}")
+    result = run("models", "list", "--address", "192.0.2.1:9000", *options)
+    assert (result.exit_code, "is not sent to 192.0.2.1:9000 in the clear" in result.stderr) == (2, True)
+    assert "gng" not in result.stderr
 
 
 @pytest.mark.parametrize("command", [["registry", "list", "nowhere"], ["registry", "verify", "nowhere"]])
