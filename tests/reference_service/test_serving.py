@@ -222,6 +222,19 @@ def test_only_so_many_versions_stay_warm_and_never_fewer_than_are_needed(version
     run(scene())
 
 
+def test_what_a_rollback_needs_is_not_given_up_for_what_is_only_loaded(versions: Versions) -> None:
+    async def scene() -> None:
+        models = versions.serving()
+        await models.load("2")
+        models.promote("2")
+        await models.load("3")
+        await models.load("4")
+        assert list(models.loaded) == ["1", "2", "4"]
+        assert models.rollback().contract.version == "1"
+
+    run(scene())
+
+
 def test_calls_in_hand_end_on_their_version_whatever_is_promoted_meanwhile(versions: Versions) -> None:
     async def scene() -> None:
         models, served, stop = versions.serving(), dict.fromkeys("123", 0), asyncio.Event()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reference_service import registry
 from reference_service.registry import ModelVersion, RegistryError, load_version
 from tests.reference_service.running import ROOT, wait_for
 from tests.reference_service.signed import sign, trust
@@ -96,6 +97,29 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(tmp_path: Path, stran
     (version.directory / stranger).write_bytes(b"")
     with pytest.raises(RegistryError, match=f"holds '{stranger}', which its manifest does not name"):
         load(version)
+
+
+def test_a_file_swapped_right_after_it_was_read_is_not_what_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attacker with the best timing of all: whoever reads a file a second time gets the forged one."""
+    genuine, forged = write_tiny_version(tmp_path), write_tiny_version(tmp_path / "forged", "1", 2 * WEIGHTS)
+    sign(genuine)
+    read = registry._read
+
+    def read_then_swap(path: Path, bytes_max: int) -> bytes:
+        content = read(path, bytes_max)
+        path.write_bytes(b"{}" if path.name == "signature.json" else (forged.directory / path.name).read_bytes())
+        return content
+
+    monkeypatch.setattr(registry, "_read", read_then_swap)
+    loaded = load(genuine)
+    assert (loaded.model_bytes, loaded.golden_bytes) == (genuine.model_bytes, genuine.golden_bytes)
+    assert (loaded.digest, loaded.manifest) == (genuine.digest, genuine.manifest)
+    assert (genuine.directory / "model.onnx").read_bytes() == forged.model_bytes
+    monkeypatch.undo()
+    with pytest.raises(RegistryError, match=r"signature.json is malformed"):
+        load(genuine)
 
 
 def test_files_swapped_in_a_loop_while_loading_never_serve_what_was_not_signed(tmp_path: Path) -> None:
