@@ -127,6 +127,25 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """The file that `reference-service check-gpu` wrote on a GPU, how old it may be, and what its answers must hold.
+
+    `latency_ms_p99` bounds the engine alone, at each size of batch that was timed.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
+    evidence: str
+    age_days_max: float = 30.0
+    answer_tolerance: float = 1e-4
+    latency_ms_p99: float = 10.0
+
+    def __post_init__(self) -> None:
+        _require(bool(self.evidence.strip()), "evidence must name the file that check-gpu wrote")
+        _positive(age_days_max=self.age_days_max, latency_ms_p99=self.latency_ms_p99)
+        _ratio(answer_tolerance=self.answer_tolerance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
     """A named owner's acceptance, until `expires`, of one gate that fails or is unknown."""
 
@@ -167,5 +186,6 @@ class Plan:
     experiments: Mapping[Literal["zone_crash", "rollback"], Experiment] = field(default_factory=dict)
     shadow: Shadow = field(default_factory=Shadow)
     quality: Quality = field(default_factory=Quality)
+    gpu: Gpu | None = None
     waivers: tuple[Waiver, ...] = ()
     declarations: Mapping[str, Declaration] = field(default_factory=dict)

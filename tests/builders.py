@@ -18,7 +18,7 @@ from harness.calibration import Trial, facts
 from harness.gates import all_gates
 from harness.judge import RunFacts, _result, _waive, judge
 from harness.model import Case, Check, Evidence, Gate, Result, Stage, Verdict
-from harness.plan_types import Experiment, Launch, Plan, Service, Slo, Target, Traffic, Waiver
+from harness.plan_types import Experiment, Gpu, Launch, Plan, Service, Slo, Target, Traffic, Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +56,7 @@ def a_plan() -> Plan:
             "zone_crash": Experiment(file="local/zone_crash.json", ttd_s_max=2, ttr_s_max=2),
             "rollback": Experiment(file="local/rollback.json", switch_s_max=1),
         },
+        gpu=Gpu(evidence="gpu.json"),
     )
 
 
@@ -182,6 +183,7 @@ def _evidence() -> list[Evidence]:
         _one("rollback", _experiment("rollback", ["promote-candidate", "roll-back"], "")),
         _one("shadow", _shadow_facts(), pairs=_pairs()),
         _one("quality", _quality_facts(), answers=_answers()),
+        _one("gpu", {"found": _found_on_a_gpu(), "sha256": "00", "as_of": AS_OF}),
     ]
 
 
@@ -329,6 +331,22 @@ def _pairs() -> pd.DataFrame:
 def _quality_facts() -> dict[str, Any]:
     metrics = {"auc_gain": {"value": 0.02, "interval": [0.012, 0.028], "method": "paired bootstrap"}}
     return {"version": "1", "manifest_metrics": metrics, "rows": 600}
+
+
+def _found_on_a_gpu() -> dict[str, Any]:
+    sizes = [1 << power for power in range(11)]
+    times = {"calls": 300, "latency_ms_p50": 0.05, "latency_ms_p99": 0.08, "rows_per_s": 20_000.0}
+    agreement = {"rows": 600, "batch_sizes": sizes, "difference_max": 2e-7, "tolerance": 1e-4, "holds": True}
+    return {
+        "schema": 1,
+        "kind": "gpu-check",
+        "subject": SUBJECT,
+        "taken": "2025-02-20T08:00:00+00:00",
+        "gpu": {"name": "A GPU", "compute_capability": "9.0", "cuda_driver": 12090},
+        "io": {"features": "FLOAT", "late_probability": "FLOAT"},
+        "agreement": agreement,
+        "speed": [{"rows": rows, "tensorrt": times, "onnxruntime": times} for rows in sizes],
+    }
 
 
 def _answers() -> pd.DataFrame:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+hypothesis.settings.register_profile("suite", deadline=None)  # how fast it is, benchmarks say
+hypothesis.settings.load_profile("suite")
 
 ALLOWED_SKIP = "needs a GPU"
 

@@ -28,7 +28,6 @@ from reference_service.cli.terminal import (
 @MODEL_OPTION
 @VERSION_OPTION
 @THREADS_OPTION
-@click.option("--rows-max", type=click.IntRange(1), default=1024, show_default=True, help="Largest batch to time.")
 @click.option("--seconds", type=click.FloatRange(0), default=0.5, show_default=True, help="For each size of batch.")
 @click.option(
     "--tolerance",
@@ -49,7 +48,6 @@ def check_gpu(
     model: str,
     version: str,
     threads: int,
-    rows_max: int,
     seconds: float,
     tolerance: float,
     trust_path: Path | None,
@@ -64,7 +62,6 @@ def check_gpu(
     trust = open_trust(trust_path, None, clock=utc_now, allow_unsigned=allow_unsigned)
     found = gpu_check.check_gpu(
         load_version(registry, model, version, trust),
-        rows_max=rows_max,
         seconds=seconds,
         tolerance=tolerance,
         threads=threads,

@@ -27,9 +27,9 @@ def result(verdict: Any, gate: str) -> Result:
 def test_a_healthy_world_is_go() -> None:
     verdict = healthy().judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.GO, 0)
-    assert verdict.headline == "GO for stage internal: 11 of 11 gates passed"
+    assert verdict.headline == "GO for stage internal: 11 of 11 gates passed; not judged: gpu_engine"
     assert verdict.next_action.startswith("Launch")
-    assert verdict.not_judged == ()
+    assert [item["gate"] for item in verdict.not_judged] == ["gpu_engine"]
     assert "to spare" in verdict.weakest_area
 
 

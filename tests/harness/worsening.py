@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.builders import FAULT_S, FAULT_ZONE, SWITCH_S, ZONES, World, ns
+from tests.harness import worsening_gpu
 from tests.harness.worsening_load import (
     busy_for_a_while,
     busy_unseen,
@@ -373,6 +374,11 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "pairs of other versions": (("shadow",), _other_versions),
     "golden answers off": (("quality",), _answers_off),
     "model's gain lower": (("quality",), _gain_lower),
+    "GPU's answers off": (("gpu",), worsening_gpu.answers_off),
+    "GPU slower": (("gpu",), worsening_gpu.slower),
+    "GPU evidence older": (("gpu",), worsening_gpu.older),
+    "GPU's types other": (("gpu",), worsening_gpu.other_types),
+    "GPU evidence of another kind": (("gpu",), worsening_gpu.other_document),
     "experiment undone": (("zone_crash", "rollback"), _experiment_undone),
     "evidence lost": ((), _evidence_lost),
     "fact lost": ((), _fact_lost),

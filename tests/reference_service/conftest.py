@@ -1,4 +1,4 @@
-"""A tiny model version, and a service of it in this process, shared by the tests of the service."""
+"""A tiny model version, a service of it in this process, and a GPU that is none, shared by the tests of the service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.reference_service.engines.fake_gpu import Gpu, fake_gpu
 from tests.reference_service.running import InProcess, in_process
 from tests.reference_service.tiny_registry import write_tiny_version
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reference_service.registry import ModelVersion
+
+
+@pytest.fixture
+def gpu() -> Iterator[Gpu]:
+    with fake_gpu() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

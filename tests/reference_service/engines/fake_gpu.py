@@ -8,6 +8,7 @@ a mark, and ONNX Runtime computes it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
@@ -18,14 +19,40 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from reference_service import engines
 from tests.reference_service.engines.fake_bindings import Calls, fake_module
 from tests.reference_service.engines.real_bindings import ROOT, STUBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MARK = b"a plan of the fake: "
 TYPES = {onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.INT64: "INT64"}
+
+
+BOUND = [f"reference_service.engines.{name}" for name in ("cuda", "tensorrt", "tensorrt_build")]
+
+
+@contextlib.contextmanager
+def fake_gpu() -> Iterator[Gpu]:
+    """A machine with a fake GPU. The engine's modules are imported anew in the block and after it."""
+    gpu, before = Gpu(), dict(sys.modules)
+    sys.modules.update(gpu.install())
+    _forget()
+    try:
+        yield gpu
+    finally:
+        _forget()
+        for name in gpu.modules:
+            sys.modules.pop(name)
+        sys.modules.update({name: before[name] for name in gpu.modules if name in before})
+
+
+def _forget() -> None:
+    """Let the next import of what binds the bindings bind those that are there then."""
+    for name in BOUND:
+        sys.modules.pop(name, None)
+        vars(engines).pop(name.rpartition(".")[2], None)
 
 
 @dataclass(eq=False)

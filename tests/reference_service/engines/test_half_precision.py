@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from tests.reference_service.engines.fake_gpu import Gpu
 
-DIFFERENCE_MAX = 5e-3
-"""In a probability. Measured: 0.0016 (version 1) and 0.0012 (version 2)."""
+DIFFERENCE_MAX = 1e-3
+"""In a probability. Measured: 0.00017 (version 1) and 0.00058 (version 2); no decision of 2,048 changed."""
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_the_shipped_model_in_half_precision_decides_nearly_always_alike(version: str) -> None:
+def test_the_shipped_model_in_half_precision_decides_alike(version: str) -> None:
     shipped = load_version(ROOT / "reference_service/models", "flight-delay", version, UNSIGNED_ALLOWED)
     golden, half = load_golden(shipped), OnnxRuntimeEngine(halved(shipped.model_bytes))
     answers = half.infer(golden.inputs)[:, 0]
     assert np.isfinite(answers).all()
     assert np.abs(answers - golden.expected).max() < DIFFERENCE_MAX
     threshold = shipped.manifest.decision.threshold
-    assert ((answers >= threshold) == (golden.expected >= threshold)).mean() > 0.995
+    assert ((answers >= threshold) == (golden.expected >= threshold)).all()
 
 
 def test_the_engine_is_built_in_the_precision_of_the_graph(gpu: Gpu, tmp_path: Path) -> None:
