@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import grpc
 
     from reference_service.registry import ModelVersion
+    from reference_service.telemetry.traces import Tracer
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 20
@@ -73,6 +74,7 @@ def in_process(
     engine: Any = None,
     predictions: PredictionLog | None = None,
     door: FrontDoor | None = None,
+    tracer: Tracer | None = None,
     credentials: grpc.ServerCredentials | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     listen: str = "127.0.0.1:0",
@@ -84,7 +86,7 @@ def in_process(
     door = door or FrontDoor()
     models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, on_cpu), version))
     log = predictions or PredictionLog(None, version.version, "zone-t")
-    servicer = servicer_type(models, log, "zone-t", door)
+    servicer = servicer_type(models, log, "zone-t", door, tracer=tracer)
 
     async def begin() -> InProcess:
         health = Health()

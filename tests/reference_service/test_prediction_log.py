@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from reference_service import telemetry
-from reference_service.telemetry import JsonFormatter, PredictionLog
+from reference_service.telemetry import PredictionLog
+from reference_service.telemetry.log import JsonFormatter
 from tests.reference_service.running import wait_for
 
 ROW = np.array([[1.0, 2.0]], "<f4")
