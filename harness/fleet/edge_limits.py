@@ -30,10 +30,14 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests per second that each client may send, and that the harness's load may; a burst is 1 s of it."""
+    """Requests per second that each client may send, and that the harness's load may; a burst is 1 s of it.
+
+    At most `in_flight_max` requests are with the zones of a cluster at once.
+    """
 
     client_rps: float
     load_rps: float
+    in_flight_max: int
 
 
 def rate_limit_filter(rates: Rates) -> Json:

@@ -53,13 +53,12 @@ class EdgeRules:
 
 def bootstrap(files: EdgeFiles, port: int, clusters: Mapping[str, Ports], rules: EdgeRules) -> Json:
     """Envoy's start-up configuration: HTTP/2 over TLS on loopback `port`, one cluster per entry of `clusters`."""
-    zones = towards_zones(rules.credentials.edge_as_client, rules.credentials.ca)
     return {
         "node": {"id": "edge", "cluster": "gonogo"},
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
         "static_resources": {
             "listeners": [_listener(files, port, rules)],
-            "clusters": [_cluster(name, ports) | {"transport_socket": zones} for name, ports in clusters.items()],
+            "clusters": [_cluster(name, ports, rules) for name, ports in clusters.items()],
         },
         "overload_manager": edge_limits.overload_manager(),
     }
@@ -107,7 +106,7 @@ def _watched(path: Path) -> Json:
     return {"path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}}}
 
 
-def _cluster(name: str, ports: Ports) -> Json:
+def _cluster(name: str, ports: Ports, rules: EdgeRules) -> Json:
     localities = [
         {"locality": {"zone": zone}, "lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in of_zone]}
         for zone, of_zone in ports.items()
@@ -127,7 +126,8 @@ def _cluster(name: str, ports: Ports) -> Json:
         },
         "health_checks": [_health_check()],
         "outlier_detection": _outlier_detection(),
-        "circuit_breakers": {"thresholds": [_limits()]},
+        "circuit_breakers": {"thresholds": [_limits(rules.rates)]},
+        "transport_socket": towards_zones(rules.credentials.edge_as_client, rules.credentials.ca),
     }
 
 
@@ -170,11 +170,11 @@ def _outlier_detection() -> Json:
     }
 
 
-def _limits() -> Json:
+def _limits(rates: Rates) -> Json:
     return {
         "max_connections": settings.MAX_CONNECTIONS,
         "max_pending_requests": settings.MAX_PENDING_REQUESTS,
-        "max_requests": settings.MAX_REQUESTS,
+        "max_requests": rates.in_flight_max,
         "retry_budget": {
             "budget_percent": {"value": settings.RETRY_BUDGET_PERCENT},
             "min_retry_concurrency": settings.RETRIES_ALWAYS_ALLOWED,

@@ -47,7 +47,7 @@ class LocalFleet:
             name: Zone(name, version, spec, write_service_toml(spec.directory, name, self.credentials))
             for name, version in spec.groups().items()
         }
-        rules = EdgeRules(self.credentials, Rates(spec.client_rps, spec.load_rps))
+        rules = EdgeRules(self.credentials, Rates(spec.client_rps, spec.load_rps, spec.in_flight_max))
         self.edge = Edge(spec.directory, sockets, spec.route_timeout_s, rules)
 
     def start_all(self) -> None:

@@ -33,7 +33,8 @@ SERVICE_COMMAND = (
 class FleetSpec:
     """Zones of `processes_per_zone` processes each, all serving `version`, and a group serving `candidate` if any.
 
-    `client_rps` is what the edge takes of any one client, `load_rps` what it takes of the harness's own load.
+    `client_rps` is what the edge takes of any one client, `load_rps` what it takes of the harness's own load, and
+    `in_flight_max` how many requests it lets the zones have at once.
     `directory` takes logs, configurations and prediction logs. `control` is the control socket; None puts it in a
     new short directory, because the path of a unix socket may have 107 bytes and no more.
     """
@@ -48,6 +49,7 @@ class FleetSpec:
     route_timeout_s: float = 2.0
     client_rps: float = 200.0
     load_rps: float = 2000.0
+    in_flight_max: int = 120
     control: Path | None = None
     service_command: tuple[str, ...] = SERVICE_COMMAND
 

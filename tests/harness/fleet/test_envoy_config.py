@@ -30,7 +30,10 @@ def files(tmp_path: Path) -> EdgeFiles:
 
 @pytest.fixture
 def rules(tmp_path: Path) -> EdgeRules:
-    return EdgeRules(make_credentials(tmp_path / "secrets", CLUSTERS["primary"]), Rates(client_rps=200, load_rps=2000))
+    return EdgeRules(
+        make_credentials(tmp_path / "secrets", CLUSTERS["primary"]),
+        Rates(client_rps=200, load_rps=2000, in_flight_max=120),
+    )
 
 
 def validate(files: EdgeFiles, configuration: dict[str, Any]) -> subprocess.CompletedProcess[str]:
