@@ -69,7 +69,7 @@ def test_predictions_reach_the_file_without_being_asked(tmp_path: Path) -> None:
 
     async def flushing() -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(log.flush_forever(), 3 * telemetry.FLUSH_INTERVAL_S)
+            await asyncio.wait_for(log.flush_forever(), 3 * telemetry.predictions.FLUSH_INTERVAL_S)
 
     asyncio.run(flushing())
     wait_for(lambda: (tmp_path / "p").read_bytes().endswith(b"}\n"))
