@@ -9,6 +9,7 @@ import base64
 import contextlib
 import datetime as dt
 import json
+import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ GOLDEN = load_golden(VERSION)
 INPUT, OUTPUT = VERSION.manifest.inputs[0], VERSION.manifest.outputs[0]
 ISSUER_KEY, STRANGERS_KEY = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
 MESSAGE_BYTES_MAX = 1 << 20
+TOLD_OF_REFUSALS = {"time", "level", "event", "reason", "request_id", "untold_before"}
+MADE_UP = re.compile(r"[0-9a-f]{16}")
 NO_ROOM = grpc.StatusCode.CANCELLED
 RECOVERY_S_MAX = 2.0
 CONFIG = f"""
@@ -194,12 +197,16 @@ def hostile_service(folder: Path) -> Iterator[Hostile]:
 def assert_log_is_clean(events: list[dict[str, Any]], secrets: set[str]) -> None:
     """Fail if the log has a credential, a part of one, a value that was sent, a trace, or an error of ours."""
     text = json.dumps(events)
+    refusals = [event for event in events if event["event"] == "refused"]
     assert [event for event in events if event["level"] not in {"info", "warning"} or "exception" in event] == []
-    assert {event["event"] for event in events} <= {"ready", "draining", "drained", "stopped"}, text
+    assert {event["event"] for event in events} <= {"engine", "ready", "refused", "draining", "drained", "stopped"}, (
+        text
+    )
+    assert {field for event in refusals for field in event} <= TOLD_OF_REFUSALS
+    assert all(event["request_id"] == "hostile" or MADE_UP.fullmatch(event["request_id"]) for event in refusals), text
     parts = {part for secret in secrets for part in (secret, secret[:24], secret[-24:]) if len(part) >= 12}
     assert [part for part in parts if part in text] == []
     assert "Traceback" not in text
-    assert "hostile" not in text, "a request's own id, of any of many calls, would be a line a request"
 
 
 def _jwk() -> dict[str, Any]:
