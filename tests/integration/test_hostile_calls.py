@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import SERVICE, infer_request
 from tests.integration.hostile import (
     INPUT,
@@ -173,4 +174,26 @@ def test_what_is_not_offered_is_unimplemented(service: Hostile, method: str) -> 
 def test_metadata_over_the_limit_is_refused(service: Hostile, headers: int) -> None:
     metadata = tuple((f"x-{number}", "a" * (40_000 // headers)) for number in range(headers))
     assert service.call(b"", (*service.bearer, *metadata)).code is CODE.RESOURCE_EXHAUSTED
+    service.is_right()
+
+
+OPERATORS_CALLS = ["RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"]
+
+
+@pytest.mark.parametrize("name", OPERATORS_CALLS)
+def test_what_changes_the_service_is_for_operators_and_takes_no_nonsense_from_them(service: Hostile, name: str) -> None:
+    method = f"/{SERVICE}/{name}"
+    assert service.call(b"", (), method).code is CODE.UNAUTHENTICATED
+    assert service.call(b"", method=method).code is CODE.PERMISSION_DENIED
+    operator = bearer(service.keys["admin"])
+    assert service.call(b"\xff" * 50, operator, method).code is CODE.INVALID_ARGUMENT
+    service.is_right()
+
+
+@pytest.mark.parametrize("name", ["../../etc", "flight-delay/../..", "", "\0", "m" * 1000])
+def test_no_name_of_a_model_leads_out_of_the_registry(service: Hostile, name: str) -> None:
+    message = pb.RepositoryModelLoadRequest(model_name=name).SerializeToString()
+    ended = service.call(message, bearer(service.keys["admin"]), f"/{SERVICE}/RepositoryModelLoad")
+    assert ended.code in {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT}, ended
+    assert "/" not in ended.text.replace(repr(name), "")
     service.is_right()
