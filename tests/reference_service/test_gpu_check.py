@@ -49,7 +49,7 @@ def check(folder: Path, *options: str) -> Result:
 
 def test_what_was_found_is_written_and_agreement_is_exit_code_0(gpu: Gpu, tmp_path: Path) -> None:
     subject = write_tiny_version(tmp_path / "registry").subject
-    result = check(tmp_path)
+    result = check(tmp_path, "--allow-unsigned")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("tensorrt-11.4-Fake-GPU: answers differ from ONNX Runtime's by at most 0.0 ")
     found = json.loads((tmp_path / "gpu.json").read_text())
@@ -67,6 +67,15 @@ def test_what_was_found_is_written_and_agreement_is_exit_code_0(gpu: Gpu, tmp_pa
     assert not gpu.memory
 
 
+def test_an_unsigned_version_is_refused_before_anything_is_built(gpu: Gpu, tmp_path: Path) -> None:
+    write_tiny_version(tmp_path / "registry")
+    result = check(tmp_path)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert "it is unsigned" in result.stderr
+    assert not (tmp_path / "gpu.json").exists()
+    assert not gpu.calls.made
+
+
 def test_answers_that_differ_are_written_and_exit_code_1(
     gpu: Gpu,
     tmp_path: Path,
@@ -75,12 +84,12 @@ def test_answers_that_differ_are_written_and_exit_code_1(
     version = write_tiny_version(tmp_path / "registry")
     broken = Wrong(version.model_bytes, 0.01, 64)
     monkeypatch.setattr("reference_service.engines.tensorrt.TensorRtEngine.infer", lambda _, rows: broken.infer(rows))
-    result = check(tmp_path)
+    result = check(tmp_path, "--allow-unsigned")
     assert result.exit_code == 1, result.output
     found = json.loads((tmp_path / "gpu.json").read_text())["agreement"]
     assert not found["holds"]
     assert found["difference_max"] == pytest.approx(0.01, rel=1e-3)
-    assert check(tmp_path, "--tolerance", "0.02").exit_code == 0
+    assert check(tmp_path, "--allow-unsigned", "--tolerance", "0.02").exit_code == 0
     assert gpu.calls.made
 
 
