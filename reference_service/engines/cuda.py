@@ -129,7 +129,9 @@ class Stream:
         try:
             enqueue()
         except BaseException:
-            runtime.cudaStreamEndCapture(self._stream)  # the first error is the one to tell
+            _, unfinished = runtime.cudaStreamEndCapture(self._stream)  # the first error is the one to tell
+            if unfinished is not None:
+                runtime.cudaGraphDestroy(unfinished)
             raise
         graph = value(runtime.cudaStreamEndCapture(self._stream), "cudaStreamEndCapture")
         try:

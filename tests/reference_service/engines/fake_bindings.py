@@ -24,10 +24,10 @@ FAILED = {"bool": False, "int": -1, "list[str]": ["a complaint"]}
 
 @dataclass
 class Calls:
-    """What was called, in order, and what is to fail."""
+    """What was called, in order, and what is to fail, from which of its next calls on (1 is the very next)."""
 
     made: list[str] = field(default_factory=list)
-    failing: set[str] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
         return Counter(self.made)
@@ -109,6 +109,8 @@ def _checked(
             raise TypeError(f"{name} takes no {arguments} {named}")
         calls.made.append(name)
         if name in calls.failing:
+            calls.failing[name] -= 1
+        if calls.failing.get(name, 1) < 1:
             return _failure(name, returned, module)
         if act is None and name.endswith("__init__"):
             return None
