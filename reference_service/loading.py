@@ -18,6 +18,7 @@ from reference_service.errors import StartError
 from reference_service.registry import load_golden, load_version
 from reference_service.serving import Served
 from reference_service.settings import Validation
+from reference_service.statistics import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,9 @@ class Loader:
         except StartError:
             engine.close()
             raise
-        return Served(contract, engine, found, self._batcher(engine))
+        served = Served(contract, engine, found)
+        served.batcher = self._batcher(Counted(engine, served.statistics))
+        return served
 
     def _batcher(self, engine: Engine) -> Batcher | None:
         wanted = self.batching

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from reference_service.settings import Batching
 
 LOAD_PARAMETERS: Final = {"version": "string", "promote": "bool", "rollback": "bool"}
-UNLOAD_PARAMETERS: Final = {"version": "string"}
+UNLOAD_PARAMETERS: Final = {"version": "string", "unload_dependents": "bool"}
+"""Triton's clients always send the second, which changes nothing here: no model depends on another."""
 
 
 class Repository:

@@ -189,10 +189,12 @@ class InferenceServicer:
             answer = served.contract.answer(request, outputs).SerializeToString()
         done_ns, rows, infer_ns = _clock_ns(), len(batch), inferred_ns - read_ns
         call.version, call.infer_ns = served.contract.version, (read_ns, inferred_ns)
-        served.statistics.executed(rows, infer_ns)
+        if served.batcher is None:
+            served.statistics.executed(rows, infer_ns)
+        run_ns = min(infer_ns, served.statistics.last_run_ns)
         served.statistics.answered(
-            rows, began_ns=began_ns, done_ns=done_ns, queue_ns=0, input_ns=read_ns - admitted_ns, infer_ns=infer_ns,
-            output_ns=done_ns - inferred_ns,
+            rows, began_ns=began_ns, done_ns=done_ns, queue_ns=infer_ns - run_ns, input_ns=read_ns - admitted_ns,
+            infer_ns=run_ns, output_ns=done_ns - inferred_ns,
         )  # fmt: skip
         self.metrics.answered(admitted_ns - began_ns, read_ns - admitted_ns, infer_ns, done_ns - inferred_ns)
         # Trailing, so that headers and answer leave in one write: a process killed between the two would leave the

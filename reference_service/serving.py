@@ -30,19 +30,17 @@ IDLE_LIMIT_S: Final = 10.0
 
 
 class Served:
-    """A loaded version. Whoever uses it says so with `with served:`, which keeps its engine open.
+    """A loaded version. Whoever uses it says so with `with served:`, which keeps its engine open and counts failures.
 
     `identity` is the trailer that names the version in every answer. With a `batcher`, the engine is asked through it.
     """
 
     __slots__ = ("_idle", "_uses", "batcher", "contract", "engine", "identity", "statistics", "version")
 
-    def __init__(
-        self, contract: Contract, engine: Engine, version: ModelVersion, batcher: Batcher | None = None
-    ) -> None:
+    def __init__(self, contract: Contract, engine: Engine, version: ModelVersion) -> None:
         self.contract = contract
         self.engine = engine
-        self.batcher = batcher
+        self.batcher: Batcher | None = None
         self.version = version
         self.identity = (headers.MODEL_VERSION, contract.version)
         self.statistics = Statistics()
@@ -53,8 +51,10 @@ class Served:
         self._uses += 1
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._uses -= 1
+        if kind is not None:
+            self.statistics.failed += 1
         if self._idle is not None and not self._uses:
             self._idle.set()
 

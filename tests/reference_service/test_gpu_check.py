@@ -43,7 +43,16 @@ class Wrong:
 
 
 def check(folder: Path, *options: str) -> Result:
-    command = ["check-gpu", "--registry", str(folder / "registry"), "--model", MODEL, "--version", "1"]
+    command = [
+        "check-gpu",
+        "--registry",
+        str(folder / "registry"),
+        "--model",
+        MODEL,
+        "--version",
+        "1",
+        "--allow-unsigned",
+    ]
     return CliRunner().invoke(group, [*command, "--seconds", "0", "--output", str(folder / "gpu.json"), *options])
 
 

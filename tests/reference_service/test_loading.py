@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from reference_service.errors import StartError
 from reference_service.loading import Loader, load_engine
 from reference_service.registry import RegistryError
-from reference_service.settings import Validation
+from reference_service.settings import Batching, Validation
 from tests.reference_service.running import on_cpu
 from tests.reference_service.signed import sign, trust
 from tests.reference_service.tiny_registry import MODEL, WEIGHTS, tiny_answers, write_tiny_version
@@ -54,6 +55,20 @@ def test_a_loaded_version_serves_and_is_remembered_as_served(tmp_path: Path) -> 
     assert (served.contract.version, served.contract.rows_max, served.version.signed) == ("2", 7, statement)
     with pytest.raises(RegistryError, match="an older release that this server never served"):
         Loader(tmp_path, MODEL, by, on_cpu)("1")
+
+
+def test_a_batched_versions_runs_are_counted_apart_from_its_requests(tmp_path: Path) -> None:
+    sign(write_tiny_version(tmp_path))
+    served = Loader(tmp_path, MODEL, trust(), on_cpu, batching=Batching(delay_ms_max=0))("1")
+    rows = np.ones((1, 3), np.float32)
+
+    async def scene() -> None:
+        assert served.batcher is not None
+        await asyncio.gather(*(served.batcher.infer(rows) for _ in range(3)))
+        await served.close()
+
+    asyncio.run(scene())
+    assert (served.statistics.executions, list(served.statistics.batches)) == (1, [3])
 
 
 def test_a_version_that_fails_is_not_remembered(tmp_path: Path) -> None:

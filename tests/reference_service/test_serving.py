@@ -187,6 +187,15 @@ def test_an_engine_is_closed_only_after_the_last_call_that_uses_it(versions: Ver
     run(scene())
 
 
+def test_a_call_that_fails_is_counted_for_its_version(versions: Versions) -> None:
+    served = versions("1")
+    with served:
+        pass
+    with pytest.raises(ValueError, match="odd"), served:
+        raise ValueError("odd")
+    assert served.statistics.failed == 1
+
+
 def test_the_current_version_cannot_be_unloaded_and_an_unloaded_one_cannot_be_rolled_back_to(
     versions: Versions,
 ) -> None:
