@@ -30,7 +30,7 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests per second that each client may send, and that the harness's load may; a burst is 1 s of it.
+    """Requests per second that each client may send, and that the harness's load may.
 
     At most `in_flight_max` requests are with the zones of a cluster at once.
     """
@@ -43,9 +43,9 @@ class Rates:
 def rate_limit_filter(rates: Rates) -> Json:
     """One bucket for each client by its verified name, one for all strangers of an address."""
     descriptors = [
-        _descriptor(rates.load_rps, {"key": "client", "value": LOAD_CLIENT}),
-        _descriptor(rates.client_rps, {"key": "client"}),
-        _descriptor(settings.STRANGERS_RPS, {"key": "stranger"}, {"key": "remote_address"}),
+        _descriptor(_bucket(rates.load_rps), {"key": "client", "value": LOAD_CLIENT}),
+        _descriptor(_bucket(rates.client_rps, settings.CLIENT_BURST_S), {"key": "client"}),
+        _descriptor(_bucket(settings.STRANGERS_RPS), {"key": "stranger"}, {"key": "remote_address"}),
     ]
     config = {
         "@type": f"{_HTTP}.local_ratelimit.v3.LocalRateLimit",
@@ -66,13 +66,14 @@ def rate_limit_filter(rates: Rates) -> Json:
     return {"name": "envoy.filters.http.local_ratelimit", "typed_config": config}
 
 
-def _descriptor(rate_rps: float, *entries: Json) -> Json:
-    return {"entries": list(entries), "token_bucket": _bucket(rate_rps)}
+def _descriptor(bucket: Json, *entries: Json) -> Json:
+    return {"entries": list(entries), "token_bucket": bucket}
 
 
-def _bucket(rate_rps: float) -> Json:
-    tokens = max(1, round(rate_rps))
-    return {"max_tokens": tokens, "tokens_per_fill": tokens, "fill_interval": "1s"}
+def _bucket(rate_rps: float, burst_s: float = 1.0) -> Json:
+    """Refilled all the time at the rate; full, it holds what the rate gives in `burst_s`."""
+    size = max(1, round(rate_rps * burst_s))
+    return {"max_tokens": size, "tokens_per_fill": max(1, round(rate_rps)), "fill_interval": "1s"}
 
 
 def _identity(name: str) -> Json:

@@ -83,6 +83,9 @@ MAX_PENDING_REQUESTS = 1024
 # What one caller may do, before anything of it reaches a zone.
 STRANGERS_RPS = 20
 """Of all who show no valid key, by address: enough for a mistyped one, and for health checks from outside."""
+CLIENT_BURST_S = 0.25
+"""What a client may send at once, in seconds of its rate. 200 req/s make 50, less than half of what the reference
+Plan lets the zones have in hand: so one client's burst leaves room for the others'."""
 BUCKETS_MAX = 1024
 """Clients and addresses counted at once; the one unused longest is forgotten first, and starts with a full bucket."""
 RETRY_CLIENT_S = 1.0

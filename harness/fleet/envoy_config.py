@@ -80,7 +80,7 @@ def _listener(files: EdgeFiles, port: int, rules: EdgeRules) -> Json:
         # The connection says who a stranger is; a header that claims to know better would make a bucket of its own.
         "use_remote_address": True,
         "skip_xff_append": True,
-        "internal_address_config": {"cidr_ranges": []},
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},  # nobody
         "forward_client_cert_details": "SANITIZE",
         # The harness's own request id joins ledger, shadow and logs, so Envoy must neither replace nor rewrite it.
         "preserve_external_request_id": True,

@@ -25,13 +25,19 @@ from harness.fleet import edge_settings as settings
 from harness.fleet.credentials import key_entry
 from harness.fleet.edge_routes import ASKED, INFER
 from harness.fleet.lifecycle import Fleet, start_fleet
-from tests.harness.fleet.fleet_support import standin_spec, wait_until
+from tests.harness.fleet.fleet_support import Load, standin_spec, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 CLIENT_RPS = 50
+CLIENT_BUCKET = round(CLIENT_RPS * settings.CLIENT_BURST_S)
 LOAD_RPS = 500
+IN_FLIGHT_MAX = 40
+WAITING_S = 1.0
+FLOOD = 20
+"""Times what a client may send. The limit is kept small, so that the test's own sender is not the flood's measure."""
+OTHER_CLIENT_MS_P99 = 200
 MESSAGE_BYTES_MAX = 1 << 20
 TOMORROW = dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=1)
 LENGTHS = (1, 42, 43, 51, 52, 106, 107, 115, 116)
@@ -40,7 +46,13 @@ LENGTHS = (1, 42, 43, 51, 52, 106, 107, 115, 116)
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    spec = standin_spec(tmp_path_factory.mktemp("fleet"), zones=("zone-a",), client_rps=CLIENT_RPS, load_rps=LOAD_RPS)
+    spec = standin_spec(
+        tmp_path_factory.mktemp("fleet"),
+        zones=("zone-a",),
+        client_rps=CLIENT_RPS,
+        load_rps=LOAD_RPS,
+        in_flight_max=IN_FLIGHT_MAX,
+    )
     with start_fleet(spec, lease=True) as running:
         yield running
 
@@ -113,11 +125,11 @@ def test_a_key_of_any_length_counts_for_its_client_and_no_other_does(fleet: Flee
     expired = key_entry("late", "gng_late_s", ("infer",), dt.datetime.now(tz=dt.UTC) - dt.timedelta(seconds=1))
     replace_keys(fleet, [*before, *entries, expired])
     try:
-        wait_until(lambda: call(channel, ("x-api-key", keys[0])).limit == CLIENT_RPS, 5, "the edge knows the keys")
+        wait_until(lambda: call(channel, ("x-api-key", keys[0])).limit == CLIENT_BUCKET, 5, "the edge knows the keys")
         for key in keys:
-            assert call(channel, ("x-api-key", key)).limit == CLIENT_RPS, len(key)
-        assert call(channel, ("authorization", f"bearer {keys[0]}")).limit == CLIENT_RPS
-        assert call(channel, ("x-api-key", f"Bearer {keys[0]}")).limit == CLIENT_RPS
+            assert call(channel, ("x-api-key", key)).limit == CLIENT_BUCKET, len(key)
+        assert call(channel, ("authorization", f"bearer {keys[0]}")).limit == CLIENT_BUCKET
+        assert call(channel, ("x-api-key", f"Bearer {keys[0]}")).limit == CLIENT_BUCKET
         for wrong in (keys[0] + "x", keys[0][:-1] + "l", "gng_late_s", "gng__x", "", keys[0] * 4):
             assert call(channel, ("x-api-key", wrong)).limit == settings.STRANGERS_RPS, wrong
     finally:
@@ -129,7 +141,7 @@ def test_the_load_has_a_bucket_of_its_own_and_headers_name_nobody(fleet: Fleet, 
     assert call(channel, load_key(fleet)).limit == LOAD_RPS
     assert call(channel, ("x-client", "gonogo"), ("x-gonogo-client", "gonogo")).limit == settings.STRANGERS_RPS
     admin = Path(fleet.reach.admin_key).read_text()
-    assert call(channel, ("authorization", f"Bearer {admin}")).limit == CLIENT_RPS
+    assert call(channel, ("authorization", f"Bearer {admin}")).limit == CLIENT_BUCKET
 
 
 def test_ever_changing_keys_and_claimed_addresses_share_one_bucket_that_refills(channel: grpc.Channel) -> None:
@@ -141,6 +153,40 @@ def test_ever_changing_keys_and_claimed_addresses_share_one_bucket_that_refills(
     assert codes.keys() == {"OK", "RESOURCE_EXHAUSTED"}
     assert codes["OK"] <= 1.5 * settings.STRANGERS_RPS
     wait_until(lambda: stranger(0).code == "OK", 3, "the bucket has refilled")
+
+
+@pytest.mark.parametrize("who", ["one client", "strangers, each with a key of its own"])
+def test_a_flood_is_refused_and_the_other_client_keeps_its_answers(fleet: Fleet, who: str) -> None:
+    admin = Path(fleet.reach.admin_key).read_text()
+    limit, key_of = {"one client": (CLIENT_RPS, lambda _: admin)}.get(
+        who, (settings.STRANGERS_RPS, lambda number: f"gng_{number}_s")
+    )
+    with Load(fleet, rate_rps=FLOOD * limit, key_of=key_of) as flood, Load(fleet, rate_rps=50) as other:
+        wait_until(lambda: len(other.answers) > 100, 20, "100 answers to the other client")
+    assert other.failures() == []
+    taken_ms = sorted(answer.took_s * 1000 for answer in other.answers)
+    assert taken_ms[int(len(taken_ms) * 0.99)] < OTHER_CLIENT_MS_P99
+    codes = Counter(answer.code for answer in flood.answers)
+    assert codes.keys() == {0, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]}
+    lasted_s = flood.answers[-1].sent_s - flood.answers[0].sent_s
+    assert limit * lasted_s * 0.5 <= codes[0] <= limit * (lasted_s + 1) * 1.1
+
+
+def test_beyond_what_the_zones_may_have_in_hand_the_edge_refuses_at_once(fleet: Fleet, channel: grpc.Channel) -> None:
+    key = load_key(fleet)
+    fleet.client.freeze("zone-a")
+    try:
+        infer, began_s = channel.unary_unary(INFER), time.monotonic()
+        carried = (("x-request-id", "r"), key)
+        waiting = [infer.future(b"x", metadata=carried, timeout=WAITING_S) for _ in range(IN_FLIGHT_MAX)]
+        refused = call(channel, key)  # on the same connection, so the edge has seen the others first
+        assert time.monotonic() - began_s < WAITING_S
+        assert (refused.code, "as much in hand" in refused.text) == ("RESOURCE_EXHAUSTED", True)
+        assert Status.FromString(refused.trailers["grpc-status-details-bin"]).details[0].Is(RetryInfo.DESCRIPTOR)
+        assert {future.code() for future in waiting} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+    finally:
+        fleet.client.thaw("zone-a")
+    wait_until(lambda: call(channel, key).code == "OK", 10, "the zone answers again")
 
 
 def test_a_client_that_sends_too_much_is_told_when_to_come_back(fleet: Fleet, channel: grpc.Channel) -> None:
@@ -202,7 +248,7 @@ def test_a_callers_own_orders_to_the_edge_are_ignored_and_its_trace_goes_through
 ) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     orders = (
-        ("x-envoy-upstream-rq-timeout-ms", "0"),
+        ("x-envoy-upstream-rq-per-try-timeout-ms", "77"),
         ("x-envoy-max-retries", "0"),
         ("x-forwarded-client-cert", "CN=x"),
     )
@@ -210,6 +256,7 @@ def test_a_callers_own_orders_to_the_edge_are_ignored_and_its_trace_goes_through
     received = json.loads(str(answer.trailers["x-received"]))
     assert (received["traceparent"], received["tracestate"]) == (trace, "a=1,b=2")
     assert received["x-request-id"] == "r"
+    assert received["x-envoy-expected-rq-timeout-ms"] == f"{settings.PER_TRY_TIMEOUT_S * 1000:.0f}"
     assert not received.keys() & {"x-envoy-max-retries", "x-forwarded-client-cert", "x-forwarded-for"}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -17,12 +18,13 @@ import psutil
 from harness.fleet.spec import FleetSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from harness.fleet.lifecycle import Fleet
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 RATE_RPS = 100
+KeyOf = Callable[[int], str]
 STANDIN = Path(__file__).with_name("standin_service.py")
 STANDIN_COMMAND = (
     *("{python}", str(STANDIN), "--zone", "{zone}", "--version", "{version}"),
@@ -80,13 +82,16 @@ class Answer(NamedTuple):
 class Load:
     """An open loop of requests through a fleet's edge in a thread of its own, from entering to leaving it.
 
-    They carry the key of the harness's load, or another one.
+    They carry the key of the harness's load, or of each request the one that `key_of` gives for its number.
     """
 
-    def __init__(self, fleet: Fleet, message: bytes = b"ping", rate_rps: float = RATE_RPS, key: str = "") -> None:
+    def __init__(
+        self, fleet: Fleet, message: bytes = b"ping", rate_rps: float = RATE_RPS, key_of: KeyOf | None = None
+    ) -> None:
         self.answers: list[Answer] = []
         self._fleet = fleet
-        self._key = key or Path(fleet.reach.load_key).read_text()
+        own = Path(fleet.reach.load_key).read_text()
+        self._key_of = key_of or (lambda _: own)
         self._message = message
         self._interval_s = 1 / rate_rps
         self._ended = threading.Event()
@@ -116,13 +121,15 @@ class Load:
             call = channel.unary_unary(METHOD)
             began_s, pending = time.monotonic(), []
             while not self._ended.is_set():
-                pending.append(asyncio.create_task(self._one(call, f"{len(pending):016x}")))
+                pending.append(asyncio.create_task(self._one(call, len(pending))))
                 await asyncio.sleep(began_s + len(pending) * self._interval_s - time.monotonic())
             await asyncio.gather(*pending)
 
-    async def _one(self, call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], request_id: str) -> None:
-        sent_s = time.monotonic()
-        answer = call(self._message, metadata=(("x-request-id", request_id), ("x-api-key", self._key)), timeout=2.0)
+    async def _one(self, call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], number: int) -> None:
+        sent_s, request_id = time.monotonic(), f"{number:016x}"
+        answer = call(
+            self._message, metadata=(("x-request-id", request_id), ("x-api-key", self._key_of(number))), timeout=2.0
+        )
         code = (await answer.code()).value[0]
         received = dict(await answer.trailing_metadata()) if code == 0 else {}
         took_s = time.monotonic() - sent_s
