@@ -40,13 +40,14 @@ def fleet_text(status: dict[str, Any]) -> str:
     reach = status["reach"]
     lines = [
         f"edge       {status['address']}   traffic to the {status['route']['to']}",
-        f"encrypted  trust {reach['ca']}",
-        f"key        authorization = Bearer file:{reach['load_key']}",
+        f"authority  {reach['ca']}",
+        f"key        file:{reach['load_key']}",
     ]
     lines += [
         f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
     ]
-    return "\n".join(lines)
+    options = f'--target-ca {reach["ca"]} --metadata "authorization=Bearer file:{reach["load_key"]}"'
+    return "\n".join([*lines, f"by hand    locust -f SCENARIO --host https://{status['address']} {options}"])
 
 
 def init_facts(written: Written) -> dict[str, Any]:

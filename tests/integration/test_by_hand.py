@@ -40,6 +40,7 @@ def fleet(tmp_path: Path) -> Iterator[Path]:
     finally:
         down = _run("harness.cli", "fleet", "down", folder=tmp_path)
         assert down.returncode == 0, down.stderr
+        assert not (tmp_path / "s" / "secrets").exists()
 
 
 def _status(folder: Path) -> dict[str, Any]:
@@ -76,9 +77,13 @@ def test_both_experiments_and_a_scenario_run_alone_on_a_fleet_that_is_up(fleet: 
     assert _status(fleet)["route"] == {"to": "primary", "mirror": False}
 
     scenario = str(ROOT / "scenarios" / "sustained.py")
-    options = ["--host", after["address"], "--headless", "--rate", "50", "--duration", "1", "--warmup", "0.5"]
+    reach = after["reach"]
+    options = ["--host", f"https://{after['address']}", "--target-ca", reach["ca"]]
+    options += ["--metadata", f"authorization=Bearer file:{reach['load_key']}"]
+    options += ["--headless", "--rate", "50", "--duration", "1", "--warmup", "0.5"]
     load = _run("locust", "-f", scenario, *options, folder=fleet)
     assert load.returncode == 0, load.stderr[-2000:]
+    assert (fleet / "s" / "secrets").is_dir()
 
 
 def test_without_a_fleet_every_command_says_so(tmp_path: Path) -> None:
