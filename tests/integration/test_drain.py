@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import infer_request
+from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.harness.load.odd_peer import PING, PREFACE, SETTINGS, frame
 from tests.integration.hostile_wire import PROBE, Wire, call, plain
-from tests.reference_service.running import LIMIT_S, in_own_process
+from tests.reference_service.running import LIMIT_S, ROOT, in_own_process
 from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
@@ -24,8 +28,10 @@ if TYPE_CHECKING:
 
 GOOD = infer_request(MODEL, "features", tiny_rows(1)).SerializeToString()
 CONNECTIONS, BURST, ROUNDS = 4, 20, 3
+REGISTRY, FLIGHTS = ROOT / "reference_service" / "models", "flight-delay"
 NOTICE_S = 0.3
 OK, CANCELLED = 0, 1
+SERVING = health_pb2.HealthCheckResponse.SERVING
 ALL = 2**31 - 1
 """The last stream there can be: until the service names another, it takes all."""
 DRAIN_S_MAX = 8.0
@@ -71,7 +77,7 @@ def test_every_call_taken_is_answered_and_open_streams_hold_up_nothing(tmp_path:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         question = reflection_pb2.ServerReflectionRequest(list_services="")
         reflection = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(forever(question))
-        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        assert next(watch).status == SERVING
         next(reflection)
         for _ in range(ROUNDS):
             for client in clients:
@@ -120,3 +126,25 @@ def test_a_second_signal_while_it_drains_changes_nothing(tmp_path: Path, number:
             client.burst()
             assert client.wire.seen.grpc == {0}
         assert process.popen.wait(LIMIT_S) == 0
+
+
+def test_a_process_that_still_loads_is_seen_to_live_and_not_to_be_ready(tmp_path: Path) -> None:
+    (tmp_path / "service.toml").write_text('[registry]\nstate = "state.json"\n')
+    config = ("--config", str(tmp_path / "service.toml"))
+    with (tmp_path / "state.json.lock").open("ab") as lock, socket.socket() as holder:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # loading waits for it, to remember the signed version that it loads
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{holder.getsockname()[1]}"
+        with (
+            in_own_process(REGISTRY, FLIGHTS, *config, "--listen", address, unsigned=False) as process,
+            grpc.insecure_channel(address) as channel,
+        ):
+            stub, health = GRPCInferenceServiceStub(channel), health_pb2_grpc.HealthStub(channel)
+            assert stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True, timeout=LIMIT_S).live
+            assert not stub.ServerReady(pb.ServerReadyRequest()).ready
+            assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert process.await_event("ready")["address"] == address
+            assert health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True).status == SERVING
+            assert stub.ServerReady(pb.ServerReadyRequest(), wait_for_ready=True).ready

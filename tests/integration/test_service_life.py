@@ -86,7 +86,7 @@ def test_a_signal_under_load_loses_no_call_and_exits_0_after_health_says_so(
         assert 0 < edge.saw_not_serving_at < time.monotonic()
     assert edge.errors == []
     assert len(log.read_text().splitlines()) == edge.answered
-    assert [event["event"] for event in process.events] == ["ready", "draining", "drained", "stopped"]
+    assert [event["event"] for event in process.events] == ["engine", "ready", "draining", "drained", "stopped"]
 
 
 def test_ready_names_what_is_served_and_the_first_call_is_answered(registry: Path) -> None:

@@ -51,7 +51,6 @@ def check(folder: Path, *options: str) -> Result:
         MODEL,
         "--version",
         "1",
-        "--allow-unsigned",
     ]
     return CliRunner().invoke(group, [*command, "--seconds", "0", "--output", str(folder / "gpu.json"), *options])
 
