@@ -102,7 +102,7 @@ async def serve(settings: Settings) -> None:
             metrics=metrics,
             tracer=tracer,
         )
-        watch(metrics, models, admission, door, identity)
+        watch(metrics, models, admission=admission, door=door, identity=identity, predictions=predictions)
         server, address = await start(servicer, health, door, listener(before.address))
     version = served.version
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
@@ -193,7 +193,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _prediction_log(settings: Settings) -> PredictionLog:
+    wanted = settings.service.predictions
+    directory = settings.prediction_log or (wanted.directory if wanted else None)
     try:
-        return PredictionLog(settings.prediction_log, settings.version, settings.zone)
+        return PredictionLog(directory, settings.zone, wanted.ratio if wanted else 1.0)
     except OSError as error:
-        raise StartError(f"the prediction log {settings.prediction_log} cannot be written: {error.strerror}") from error
+        raise StartError(f"predictions can't be recorded in {directory}: {error.strerror}") from error

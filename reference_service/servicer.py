@@ -200,7 +200,7 @@ class InferenceServicer:
         # Trailing, so that headers and answer leave in one write: a process killed between the two would leave the
         # edge with headers already passed on, and an answer that it may not ask another zone for.
         context.set_trailing_metadata((self._zone, served.identity, (headers.REQUEST_ID, call.request_id)))
-        self._predictions.add(call.request_id, batch, outputs)
+        self._predictions.add(call.request_id, call.version, batch, outputs)
         return answer
 
     def _tell(self, call: _Call) -> None:

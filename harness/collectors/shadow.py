@@ -5,13 +5,14 @@ Rule: every request that either side logged has its row, with the version that t
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harness.artifact import load_artifact
 from harness.collectors import CollectError, Collector, Context
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 LOG_SETTLE_S = 3.0
 """Longest wait for both sides' buffered logs to reach the disk."""
-LOG_PAUSE_S = 0.3
-"""Time between two looks at the logs: more than the 0.2 s between two flushes of the reference service."""
+LOG_PAUSE_S = 0.4
+"""Time between two looks at the logs: more than the 0.25 s between two flushes of the reference service."""
 
 
 class Prediction(NamedTuple):
-    """What one line of a prediction log says of its request."""
+    """What a prediction log says of its request."""
 
     output: float
     version: str
@@ -75,30 +76,29 @@ def _settled(spec: LoadSpec, primary_logs: list[Path], candidate_logs: list[Path
 
 
 def predictions(logs: Iterable[Path], scenario_index: int) -> Predictions:
-    """Last prediction by request id, of the requests of one scenario. A half-written last line is not there yet.
+    """Last prediction by request id, of the requests of one scenario, in each log's files of predictions.
 
-    Raises CollectError for any other line that can't be read.
+    Raises CollectError for a file that can't be read: a log's files are whole, whatever ended their writer.
     """
     found: Predictions = {}
-    for log in logs:
-        lines = log.read_bytes().split(b"\n")[:-1] if log.exists() else []
-        for number, line in enumerate(lines, start=1):
-            try:
-                read = _read(line)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise CollectError(f"{log}, line {number}: not a line of a prediction log ({error!r})") from error
-            if read is not None and read[0] >> 40 == scenario_index:
-                found[read[0]] = read[1]
+    for part in sorted(part for log in logs for part in log.glob("part-*.parquet")):
+        try:
+            table = pq.read_table(part, columns=["request_id", "model_version", "outputs"]).to_pydict()
+            outputs = [float(values[0]) for values in table["outputs"]]
+        except (OSError, pa.ArrowException, KeyError, TypeError, IndexError, ValueError) as error:
+            raise CollectError(f"{part}: not a file of predictions ({error!r})") from error
+        for request_id, version, output in zip(table["request_id"], table["model_version"], outputs, strict=True):
+            number = _number(request_id)
+            if number is not None and number >> 40 == scenario_index:
+                found[number] = Prediction(output, str(version))
     return found
 
 
-def _read(line: bytes) -> tuple[int, Prediction] | None:
-    """Request id and prediction of one line; None for an id that is not ours: a probe or a person's call."""
-    record = json.loads(line)
-    prediction = Prediction(float(record["outputs"][0]), str(record["model_version"]))
+def _number(request_id: str) -> int | None:
+    """The id as the ledger has it; None for one that is not ours: a probe or a person's call."""
     try:
-        return int(record["request_id"], 16), prediction
-    except ValueError:
+        return int(request_id, 16)
+    except (ValueError, TypeError):
         return None
 
 

@@ -136,7 +136,7 @@ class Zone:
 
     def _spawn(self, index: int, port: HeldPort) -> Process:
         name = f"{self.name}-{index}"
-        prediction_log = self._spec.directory / f"predictions-{name}-{self._starts}.jsonl"
+        prediction_log = self._spec.directory / f"predictions-{name}-{self._starts}"
         self.prediction_logs.append(prediction_log)
         command = self._command(port, prediction_log)
         return Process(name, command, self._spec.directory / f"{name}.log")

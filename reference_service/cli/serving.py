@@ -29,7 +29,7 @@ from reference_service.cli.terminal import (
 @UNSIGNED_OPTION
 @click.option("--listen", default="127.0.0.1:9000", show_default=True, help="HOST:PORT; port 0 picks a free one.")
 @click.option("--zone", default="local", show_default=True, help="Failure domain, named in every answer.")
-@click.option("--prediction-log", type=click.Path(path_type=Path), help="File that gets a JSON line per prediction.")
+@click.option("--prediction-log", type=click.Path(path_type=Path), help="Folder for files of predictions (Parquet).")
 @click.option(
     "--drain-notice",
     "drain_notice_s",

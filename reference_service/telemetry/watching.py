@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     from reference_service.overload import Admission
     from reference_service.serving import ServedModels
     from reference_service.telemetry.metrics import Metrics
+    from reference_service.telemetry.predictions import PredictionLog
 
 
 def watch(
-    metrics: Metrics, models: ServedModels, admission: Admission, door: FrontDoor, identity: ServerIdentity | None
+    metrics: Metrics,
+    models: ServedModels,
+    *,
+    admission: Admission,
+    door: FrontDoor,
+    identity: ServerIdentity | None,
+    predictions: PredictionLog,
 ) -> None:
     """Have `metrics` read these parts whenever Prometheus asks."""
 
@@ -34,6 +41,8 @@ def watch(
     metrics.info = info
     metrics.gauges["inferences_in_hand"] = ("Inferences admitted and not yet ended.", lambda: admission.in_flight)
     metrics.gauges["queue_rows"] = ("Rows that wait for the engine.", queued_rows)
+    dropped = ("Predictions not recorded: too many at once, or the disk failed.", lambda: predictions.dropped)
+    metrics.gauges["predictions_dropped"] = dropped
     if identity:
         left = ("Seconds until the server's certificate expires.", identity.seconds_left)
         metrics.gauges["certificate_expiry_seconds"] = left

@@ -26,8 +26,7 @@ def test_one_request_from_message_to_message(benchmark: Any, tmp_path: Path) -> 
     assert benchmark(answer)
 
 
-def test_one_line_of_the_prediction_log(benchmark: Any, tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path / "log", "1", "zone-a")
+def test_one_record_of_the_prediction_log(benchmark: Any, tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log", "zone-a")
     rows = tiny_rows(1)
-    benchmark(log.add, "00000000000000ff", rows, rows[:, :1])
-    log.close()
+    benchmark(log.add, "00000000000000ff", "1", rows, rows[:, :1])

@@ -19,7 +19,7 @@ from reference_service.protocol.messages import infer_request
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.harness.load.odd_peer import PING, PREFACE, SETTINGS, frame
 from tests.integration.hostile_wire import PROBE, Wire, call, plain
-from tests.reference_service.running import LIMIT_S, ROOT, in_own_process
+from tests.reference_service.running import LIMIT_S, ROOT, in_own_process, recorded
 from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_every_call_taken_is_answered_and_open_streams_hold_up_nothing(tmp_path:
         assert time.monotonic() - began < DRAIN_S_MAX
         assert process.popen.wait(LIMIT_S) == 0
         answered = [answers_of(client) for client in clients]
-    assert len(log.read_text().splitlines()) == sum(answered)  # nothing that was refused had been begun
+    assert len(recorded(log)) == sum(answered)  # nothing that was refused had been begun
     assert min(answered) > BURST * ROUNDS  # calls were taken after the signal, too
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from reference_service.protocol.messages import infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.reference_service.running import LIMIT_S, ROOT, in_own_process, serve_command, wait_for
+from tests.reference_service.running import LIMIT_S, ROOT, in_own_process, recorded, serve_command, wait_for
 from tests.reference_service.tiny_registry import MODEL, tiny_answers, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def test_a_signal_under_load_loses_no_call_and_exits_0_after_health_says_so(
         process.await_event("stopped")
         assert 0 < edge.saw_not_serving_at < time.monotonic()
     assert edge.errors == []
-    assert len(log.read_text().splitlines()) == edge.answered
+    assert len(recorded(log)) == edge.answered
     assert [event["event"] for event in process.events] == ["engine", "ready", "draining", "drained", "stopped"]
 
 
@@ -105,9 +104,9 @@ def test_predictions_outlive_a_sigkill_but_for_the_last_moments(registry: Path, 
         with grpc.insecure_channel(process.await_event("ready")["address"]) as channel:
             call = infer_request(MODEL, "features", ROWS)
             GRPCInferenceServiceStub(channel).ModelInfer(call, metadata=[("x-request-id", "00000000000000aa")])
-        wait_for(lambda: log.read_bytes().endswith(b"\n"), limit_s=2)
+        wait_for(lambda: recorded(log), limit_s=2)
         process.popen.kill()
-    assert json.loads(log.read_text())["request_id"] == "00000000000000aa"
+    assert [prediction["request_id"] for prediction in recorded(log)] == ["00000000000000aa"]
 
 
 def test_a_bound_socket_that_does_not_listen_holds_the_port_for_the_service(registry: Path) -> None:
@@ -133,7 +132,8 @@ def refusal(command: list[str]) -> str:
 def test_a_missing_registry_version_or_log_folder_is_refused_by_name(registry: Path, tmp_path: Path) -> None:
     assert "nowhere" in refusal(serve_command(tmp_path / "nowhere", MODEL))
     assert "/9/" in refusal(serve_command(registry, MODEL, version="9"))
-    log = str(tmp_path / "no-folder" / "log")
+    (tmp_path / "file").touch()
+    log = str(tmp_path / "file" / "log")
     assert log in refusal(serve_command(registry, MODEL, "--prediction-log", log))
 
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from reference_service.calls import FrontDoor
 from reference_service.contract import Contract
 from reference_service.engines.onnxruntime import make_onnxruntime_engine
@@ -47,6 +49,11 @@ def wait_for(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {limit_s} s"
         time.sleep(0.005)
+
+
+def recorded(log: Path) -> list[dict[str, Any]]:
+    """Every prediction in the files of a prediction log, as they were written."""
+    return [row for part in sorted(log.glob("part-*.parquet")) for row in pq.read_table(part).to_pylist()]
 
 
 @dataclass
@@ -85,7 +92,7 @@ def in_process(
     thread.start()
     door = door or FrontDoor()
     models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, on_cpu), version))
-    log = predictions or PredictionLog(None, version.version, "zone-t")
+    log = predictions or PredictionLog(None, "zone-t")
     servicer = servicer_type(models, log, "zone-t", door, tracer=tracer)
 
     async def begin() -> InProcess:

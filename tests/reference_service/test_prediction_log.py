@@ -1,93 +1,113 @@
-"""The log is JSON lines, and the prediction log keeps every answer it was given."""
+"""The prediction log keeps every answer it was given, in whole files; what it can't keep, it counts."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-import json
-import logging
-from pathlib import Path
+import time
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
-from reference_service import telemetry
-from reference_service.telemetry import PredictionLog
-from reference_service.telemetry.log import JsonFormatter
-from tests.reference_service.running import wait_for
+from reference_service.telemetry import PredictionLog, predictions
+from tests.reference_service.running import recorded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 ROW = np.array([[1.0, 2.0]], "<f4")
 
 
-def formatted(name: str, message: str, **attributes: object) -> dict[str, object]:
-    record = logging.makeLogRecord({"name": name, "msg": message, "levelname": "INFO", **attributes})
-    line = JsonFormatter().format(record)
-    assert "\n" not in line
-    parsed: dict[str, object] = json.loads(line)
-    return parsed
-
-
-def test_an_event_is_one_json_line_with_its_fields() -> None:
-    line = formatted("reference_service", "ready", fields={"address": "127.0.0.1:1", "path": Path("x")})
-    assert (line["event"], line["address"], line["path"], line["level"]) == ("ready", "127.0.0.1:1", "x", "info")
-    assert str(line["time"]).endswith("+00:00")
-
-
-def test_what_a_library_logs_is_json_too_with_its_traceback() -> None:
-    error = ValueError("cause\nover two lines")
-    line = formatted("grpc._cython", "broken", exc_info=(ValueError, error, None))
-    assert (line["event"], line["message"]) == ("grpc._cython", "broken")
-    assert "ValueError: cause" in str(line["exception"])
-
-
-def test_a_prediction_is_a_line_with_digest_and_rounded_outputs(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path / "p", "2", "zone-b")
-    log.add('quote"d', ROW, np.array([[0.123456789], [1.0]], np.float32))
+def test_a_prediction_is_recorded_with_what_was_asked_and_answered(tmp_path: Path) -> None:
+    before_ns = time.time_ns()
+    log = PredictionLog(tmp_path / "p", "zone-b")
+    log.add('quote"d', "2", ROW, np.array([[0.25], [1.0]], np.float32))
     log.close()
-    assert json.loads((tmp_path / "p").read_text()) == {
+    (found,) = recorded(tmp_path / "p")
+    assert before_ns <= found.pop("time_ns") <= time.time_ns()
+    assert found == {
         "request_id": 'quote"d',
         "model_version": "2",
         "zone": "zone-b",
         "row_digest": hashlib.sha256(ROW.tobytes()).hexdigest()[:16],
-        "outputs": [0.1234568, 1.0],
+        "features": [1.0, 2.0],
+        "outputs": [0.25, 1.0],
     }
 
 
-def test_a_second_process_appends_to_the_same_log(tmp_path: Path) -> None:
-    for _ in range(2):
-        log = PredictionLog(tmp_path / "p", "1", "z")
-        log.add("r", ROW, ROW)
+def test_a_second_process_adds_to_the_same_log(tmp_path: Path) -> None:
+    for number in "abc":
+        log = PredictionLog(tmp_path / "p", "z")
+        log.add(number, "1", ROW, ROW)
         log.close()
-    assert len((tmp_path / "p").read_text().splitlines()) == 2
+    assert [found["request_id"] for found in recorded(tmp_path / "p")] == ["a", "b", "c"]
 
 
-def test_predictions_reach_the_file_without_being_asked(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path / "p", "1", "z")
-    log.add("r", ROW, ROW)
-    assert not (tmp_path / "p").read_bytes()
+def test_predictions_reach_the_disk_without_being_asked(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "p", "z")
+    log.add("r", "1", ROW, ROW)
 
     async def flushing() -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(log.flush_forever(), 3 * telemetry.predictions.FLUSH_INTERVAL_S)
+        task = asyncio.ensure_future(log.flush_forever())
+        end = time.monotonic() + 10
+        while not recorded(tmp_path / "p"):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     asyncio.run(flushing())
-    wait_for(lambda: (tmp_path / "p").read_bytes().endswith(b"}\n"))
+    assert len(recorded(tmp_path / "p")) == 1
+
+
+def test_two_versions_record_the_same_share_of_the_same_requests(tmp_path: Path) -> None:
+    chosen = []
+    for version in "12":
+        log = PredictionLog(tmp_path / version, "z", ratio=0.25)
+        for number in range(2000):
+            log.add(f"{number:016x}", version, ROW, ROW)
+        log.close()
+        chosen.append([found["request_id"] for found in recorded(tmp_path / version)])
+    assert chosen[0] == chosen[1]
+    assert 400 < len(chosen[0]) < 600  # of Binomial(2000, 1/4), 5 standard deviations either way
+
+
+def test_without_a_directory_nothing_is_kept() -> None:
+    log = PredictionLog(None, "z")
+    log.add("r", "1", ROW, ROW)
+    assert log._waiting == []
     log.close()
 
 
-def test_without_a_path_nothing_is_kept() -> None:
-    log = PredictionLog(None, "1", "z")
-    log.add("r", ROW, ROW)
-    assert log._lines == []
+def test_what_does_not_fit_in_memory_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "WAITING_MAX", 2)
+    log = PredictionLog(tmp_path / "p", "z")
+    for number in "abcd":
+        log.add(number, "1", ROW, ROW)
     log.close()
+    assert (len(recorded(tmp_path / "p")), log.dropped) == (2, 2)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_a_full_disk_costs_the_records_and_says_so_but_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    log = PredictionLog(Path("/dev/full"), "1", "z")
-    log.add("r", ROW, ROW)
+def test_a_disk_that_fails_costs_the_records_and_says_so_but_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = PredictionLog(tmp_path / "p", "z")
+    (tmp_path / "p").rmdir()
+    log.add("r", "1", ROW, ROW)
     log.close()
     (record,) = caplog.records
     assert record.getMessage() == "prediction_log_failed"
-    assert record.fields["lost"] == 1
+    assert (record.fields["lost"], log.dropped) == (1, 1)  # type: ignore[attr-defined]
+
+
+def test_the_oldest_files_leave_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "PARTS_MAX", 2)
+    log = PredictionLog(tmp_path / "p", "z")
+    for number in "abc":
+        log.add(number, "1", ROW, ROW)
+        log.flush()
+    assert [found["request_id"] for found in recorded(tmp_path / "p")] == ["b", "c"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from reference_service.protocol.messages import infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from reference_service.settings import Validation
 from reference_service.telemetry import PredictionLog
-from tests.reference_service.running import in_process
+from tests.reference_service.running import in_process, recorded
 from tests.reference_service.tiny_registry import COLUMNS, MODEL, tiny_answers, tiny_rows
 
 if TYPE_CHECKING:
@@ -229,7 +228,7 @@ def test_an_unforeseen_error_is_internal_and_logged_but_not_told(
 
 
 def test_each_answer_and_no_refusal_is_in_the_prediction_log(tiny_version: ModelVersion, tmp_path: Path) -> None:
-    predictions = PredictionLog(tmp_path / "log", "1", "zone-t")
+    predictions = PredictionLog(tmp_path / "log", "zone-t")
     with (
         in_process(tiny_version, predictions=predictions) as running,
         grpc.insecure_channel(running.address) as channel,
@@ -238,6 +237,7 @@ def test_each_answer_and_no_refusal_is_in_the_prediction_log(tiny_version: Model
         stub.ModelInfer(infer_request(MODEL, "features", ROWS), metadata=[("x-request-id", "00ff")])
         refusal(stub, infer_request("other", "features", ROWS))
     predictions.close()
-    (line,) = (tmp_path / "log").read_text().splitlines()
-    assert json.loads(line)["request_id"] == "00ff"
-    np.testing.assert_allclose(json.loads(line)["outputs"], tiny_answers(ROWS).ravel(), atol=1e-7)
+    (prediction,) = recorded(tmp_path / "log")
+    assert (prediction["request_id"], prediction["model_version"]) == ("00ff", "1")
+    np.testing.assert_allclose(prediction["features"], ROWS.ravel())
+    np.testing.assert_allclose(prediction["outputs"], tiny_answers(ROWS).ravel(), atol=1e-7)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from harness.collectors import CollectError
@@ -18,12 +19,19 @@ SCENARIO = 3
 FIRST = SCENARIO << 40
 
 
-def line(request_id: str, output: float, version: str = "1") -> str:
-    return json.dumps({"request_id": request_id, "model_version": version, "outputs": [output]}) + "\n"
+Line = tuple[str, float, str]
 
 
-def log(path: Path, *lines: str) -> Path:
-    path.write_text("".join(lines))
+def line(request_id: str, output: float, version: str = "1") -> Line:
+    return request_id, output, version
+
+
+def log(path: Path, *lines: Line) -> Path:
+    """A prediction log of one file a line, as slow traffic makes them."""
+    path.mkdir()
+    for number, (request_id, output, version) in enumerate(lines):
+        columns = {"request_id": [request_id], "model_version": [version], "outputs": [[output]]}
+        pq.write_table(pa.table(columns), path / f"part-{number:08d}.parquet")
     return path
 
 
@@ -39,35 +47,37 @@ def test_a_retried_request_is_one_and_the_last_counts(tmp_path: Path) -> None:
     assert predictions(logs, SCENARIO) == {FIRST: (0.3, "1")}
 
 
-def test_a_half_written_last_line_is_not_there_yet(tmp_path: Path) -> None:
-    whole = line(f"{FIRST:016x}", 0.25)
-    assert predictions([log(tmp_path / "a", whole, whole[:-9])], SCENARIO) == {FIRST: (0.25, "1")}
-    assert predictions([log(tmp_path / "b", whole[:-1])], SCENARIO) == {}
+def test_a_file_that_is_still_being_written_is_not_there_yet(tmp_path: Path) -> None:
+    one = log(tmp_path / "a", line(f"{FIRST:016x}", 0.25))
+    (one / "part-00000001.new").write_bytes(b"PAR1 half")
+    assert predictions([one], SCENARIO) == {FIRST: (0.25, "1")}
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        '{"request_id": "3000',
-        "",
-        "[]",
-        "7",
-        '{"request_id": "1", "outputs": [0.5]}',
-        '{"request_id": "1", "model_version": "1", "outputs": []}',
-        '{"request_id": 1, "model_version": "1", "outputs": [0.5]}',
-        '{"request_id": "1", "model_version": "1", "outputs": ["high"]}',
-    ],
-)
-def test_a_broken_line_is_named(tmp_path: Path, broken: str) -> None:
-    whole = line(f"{FIRST:016x}", 0.25)
-    with pytest.raises(CollectError, match=r"zone-a\.jsonl, line 2: not a line of a prediction log"):
-        predictions([log(tmp_path / "zone-a.jsonl", whole, broken + "\n", whole)], SCENARIO)
+NAMED = {"request_id": ["1"], "model_version": ["1"]}
+BROKEN = {
+    "no Parquet": b"PAR1",
+    "empty": b"",
+    "without versions": pa.table({"request_id": ["1"], "outputs": [[0.5]]}),
+    "without an output": pa.table(
+        {"request_id": ["1"], "model_version": ["1"], "outputs": pa.array([[]], pa.list_(pa.float32()))}
+    ),
+    "outputs that are none": pa.table(
+        {"request_id": ["1"], "model_version": ["1"], "outputs": pa.array([None], pa.list_(pa.float32()))}
+    ),
+    "outputs of text": pa.table({"request_id": ["1"], "model_version": ["1"], "outputs": [["high"]]}),
+}
 
 
-def test_bytes_that_are_no_text_are_a_broken_line(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b'"\xff"\n')
-    with pytest.raises(CollectError, match="line 1"):
-        predictions([tmp_path / "a"], SCENARIO)
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_named(tmp_path: Path, case: str) -> None:
+    one = log(tmp_path / "zone-a", line(f"{FIRST:016x}", 0.25))
+    content, part = BROKEN[case], one / "part-00000001.parquet"
+    if isinstance(content, bytes):
+        part.write_bytes(content)
+    else:
+        pq.write_table(content, part)
+    with pytest.raises(CollectError, match=r"part-00000001\.parquet: not a file of predictions"):
+        predictions([one], SCENARIO)
 
 
 def test_every_request_that_either_side_logged_has_its_row(tmp_path: Path) -> None:
