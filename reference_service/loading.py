@@ -15,10 +15,12 @@ import numpy as np
 from reference_service.batching import Batcher
 from reference_service.contract import Contract
 from reference_service.errors import StartError
+from reference_service.reference import SCORE, Reference, ReferenceFileError
 from reference_service.registry import load_golden, load_version
 from reference_service.serving import Served
 from reference_service.settings import Validation
 from reference_service.statistics import Counted
+from reference_service.telemetry.drift import Drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +49,8 @@ def _untold(*_: object) -> None:
 class Loader:
     """Loads versions of `model` from `registry`; `make_engine` turns one into an engine, on the calling thread.
 
-    Each is served by the rules of `validation`, and its rows are put together as `batching` says, if it does.
+    Each is served by the rules of `validation`, and its rows are put together as `batching` says, if it does. Drift of
+    versions with a training reference is counted in `drifts`, if that is given.
     """
 
     registry: Path
@@ -57,6 +60,7 @@ class Loader:
     validation: Validation = Validation()  # noqa: RUF009 - frozen
     batching: Batching | None = None
     on_dispatch: OnDispatch = _untold
+    drifts: dict[str, Drift] | None = None
 
     def __call__(self, version: str) -> Served:
         """The version, ready to serve, and remembered as served.
@@ -67,6 +71,7 @@ class Loader:
         """
         found = load_version(self.registry, self.model, version, self.trust)
         contract = Contract.of(found.manifest, self.validation)
+        reference = _reference(found)
         engine = load_engine(found, self.make_engine)
         try:
             if found.signed is not None:
@@ -76,6 +81,8 @@ class Loader:
             raise
         served = Served(contract, engine, found)
         served.batcher = self._batcher(Counted(engine, served.statistics))
+        if reference and self.drifts is not None:
+            self.drifts[version] = Drift(reference)
         return served
 
     def _batcher(self, engine: Engine) -> Batcher | None:
@@ -91,6 +98,20 @@ class Loader:
             on_dispatch=self.on_dispatch,
             threaded=wanted.threaded,
         )
+
+
+def _reference(version: ModelVersion) -> Reference | None:
+    """The version's training reference, if it has one; raises StartError if that doesn't fit the model."""
+    if version.reference_bytes is None:
+        return None
+    try:
+        reference = Reference.decode(version.reference_bytes)
+    except ReferenceFileError as error:
+        raise StartError(f"the training reference of {version.subject} can't be used: {error}") from error
+    expected = [*(column.name for column in version.manifest.inputs[0].columns), SCORE]
+    if [item.name for item in reference.columns] != expected:
+        raise StartError(f"the training reference of {version.subject} is not of the model's columns, in their order")
+    return reference
 
 
 def load_engine(version: ModelVersion, make_engine: Callable[[ModelVersion], Engine]) -> Engine:

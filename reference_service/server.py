@@ -30,7 +30,7 @@ from reference_service.serving import ServedModels
 from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
 from reference_service.telemetry.metrics import Metrics, expose
-from reference_service.telemetry.watching import watch
+from reference_service.telemetry.watching import watch, watch_drift
 from reference_service.trust import open_trust, utc_now
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reference_service.calls import FrontDoor
     from reference_service.engines import Engine
     from reference_service.registry import ModelVersion
+    from reference_service.telemetry.drift import Drift
     from reference_service.telemetry.traces import Tracer
 
 SAVE_INTERVAL_S: Final = 1.0
@@ -78,8 +79,9 @@ async def serve(settings: Settings) -> None:
     """
     stop = _stop_signal()
     metrics, admission = Metrics(), Admission(settings.service.limits.in_flight_max)
-    loader = _loader(settings, metrics)
-    predictions = _prediction_log(settings)
+    drifts: dict[str, Drift] | None = {} if settings.service.metrics else None
+    loader = _loader(settings, metrics, drifts)
+    predictions = _prediction_log(settings, drifts)
     tracer = _tracer(settings)
     metrics_address, close_metrics = _exposed(metrics, settings)
     door, health = front_door(settings.service), Health()
@@ -103,6 +105,8 @@ async def serve(settings: Settings) -> None:
             tracer=tracer,
         )
         watch(metrics, models, admission=admission, door=door, identity=identity, predictions=predictions)
+        if drifts is not None:
+            watch_drift(metrics, models, drifts)
         server, address = await start(servicer, health, door, listener(before.address))
     version = served.version
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
@@ -127,7 +131,7 @@ async def serve(settings: Settings) -> None:
     log_event("stopped")
 
 
-def _loader(settings: Settings, metrics: Metrics) -> Loader:
+def _loader(settings: Settings, metrics: Metrics, drifts: dict[str, Drift] | None) -> Loader:
     service = settings.service
     wanted = service.registry
     trust = open_trust(wanted.trust, wanted.state, clock=utc_now, allow_unsigned=settings.allow_unsigned)
@@ -140,6 +144,7 @@ def _loader(settings: Settings, metrics: Metrics) -> Loader:
         service.validation,
         service.batching,
         metrics.dispatched,
+        drifts,
     )
 
 
@@ -192,10 +197,10 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _prediction_log(settings: Settings) -> PredictionLog:
+def _prediction_log(settings: Settings, drifts: dict[str, Drift] | None) -> PredictionLog:
     wanted = settings.service.predictions
     directory = settings.prediction_log or (wanted.directory if wanted else None)
     try:
-        return PredictionLog(directory, settings.zone, wanted.ratio if wanted else 1.0)
+        return PredictionLog(directory, settings.zone, wanted.ratio if wanted else 1.0, drifts)
     except OSError as error:
         raise StartError(f"predictions can't be recorded in {directory}: {error.strerror}") from error

@@ -21,10 +21,12 @@ import pyarrow.parquet as pq
 from reference_service.telemetry.log import log_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from reference_service.telemetry.drift import Drift
 
 FLUSH_INTERVAL_S: Final = 0.25
 """How long a prediction may wait in memory: what a SIGKILL can lose."""
@@ -58,14 +60,19 @@ class _Prediction(NamedTuple):
 class PredictionLog:
     """Files of predictions in `directory`; without one it records nothing.
 
-    `ratio` of the requests are recorded, chosen by their id alone, so that two versions record the same ones.
+    `ratio` of the requests are recorded, chosen by their id alone, so that two versions record the same ones. `drifts`
+    counts what is recorded, by version, also where there is no directory.
     """
 
-    def __init__(self, directory: Path | None, zone: str, ratio: float = 1.0) -> None:
+    def __init__(
+        self, directory: Path | None, zone: str, ratio: float = 1.0, drifts: Mapping[str, Drift] | None = None
+    ) -> None:
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
         self.dropped = 0
         self._directory = directory
+        self._drifts = drifts
+        self._records = directory is not None or drifts is not None
         self._zone = zone
         self._share = round(ratio * _SHARES)
         self._waiting: list[_Prediction] = []
@@ -75,7 +82,7 @@ class PredictionLog:
 
     def add(self, request_id: str, version: str, batch: NDArray[Any], outputs: NDArray[Any]) -> None:
         """Remember one answer, under a microsecond; neither array may change afterwards."""
-        if self._directory is None or zlib.crc32(request_id.encode()) >= self._share:
+        if not self._records or zlib.crc32(request_id.encode()) >= self._share:
             return
         if len(self._waiting) >= WAITING_MAX:
             self.dropped += 1
@@ -84,7 +91,7 @@ class PredictionLog:
 
     def flush(self) -> None:
         """Write what is remembered into a file of its own."""
-        if self._directory is None or not self._waiting:
+        if not self._waiting:
             return
         taken, self._waiting = self._waiting, []
         self._write(taken)
@@ -93,7 +100,7 @@ class PredictionLog:
         """Flush again and again until cancelled, on a thread."""
         while True:
             await asyncio.sleep(FLUSH_INTERVAL_S)
-            if self._directory is not None and self._waiting:
+            if self._waiting:
                 taken, self._waiting = self._waiting, []
                 await asyncio.shield(asyncio.to_thread(self._write, taken))
 
@@ -102,7 +109,9 @@ class PredictionLog:
         self.flush()
 
     def _write(self, taken: Sequence[_Prediction]) -> None:
-        assert self._directory is not None  # noqa: S101 - its callers looked
+        self._count(taken)
+        if self._directory is None:
+            return
         part = self._directory / f"part-{next(self._numbers):08d}.parquet"
         fresh = part.with_suffix(".new")
         try:
@@ -116,6 +125,13 @@ class PredictionLog:
         self._kept.append(part)
         while len(self._kept) > PARTS_MAX:
             self._kept.pop(0).unlink(missing_ok=True)
+
+    def _count(self, taken: Sequence[_Prediction]) -> None:
+        for version, drift in list((self._drifts or {}).items()):  # another version may be loading
+            rows = [item for item in taken if item.version == version]
+            if rows:
+                scores = np.concatenate([item.outputs for item in rows])[:, 0]
+                drift.add(np.concatenate([item.batch for item in rows]), scores)
 
 
 def _table(taken: Sequence[_Prediction], zone: str) -> pa.Table:

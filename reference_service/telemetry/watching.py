@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reference_service.telemetry.drift import Drift
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from reference_service.auth.tls import ServerIdentity
     from reference_service.calls import FrontDoor
     from reference_service.overload import Admission
@@ -49,3 +53,19 @@ def watch(
     if door.quota:
         quota = door.quota
         metrics.by_label["quota_used"] = ("Inferences of today, by client.", "client", lambda: quota.used)
+
+
+def watch_drift(metrics: Metrics, models: ServedModels, drifts: Mapping[str, Drift]) -> None:
+    """Have `metrics` read the drift of the version that is current."""
+
+    def read(what: Callable[[Drift], dict[str, float]]) -> Callable[[], dict[str, float]]:
+        def reading() -> dict[str, float]:
+            drift = drifts.get(models.current.contract.version)
+            return what(drift) if drift else {}
+
+        return reading
+
+    index = "Population stability index of the latest rows against the training data; NaN while they are too few."
+    outside = "Share of the latest rows outside the range seen in training."
+    metrics.by_label["drift_psi"] = (index, "column", read(Drift.psi))
+    metrics.by_label["drift_outside_share"] = (outside, "column", read(Drift.outside))

@@ -72,7 +72,7 @@ def describe(job: Job, trained: Trained, model: bytes) -> tuple[dict[str, Any], 
     Raises:
         ParityError: The graph computes something else than what was trained.
     """
-    answer = _engine(model)
+    answer = answers(model)
     validation = answer(job.matrix("validate"))
     holdout = answer(job.matrix("holdout"))
     _check_parity(trained.probabilities(job.matrix("holdout")), holdout)
@@ -94,7 +94,8 @@ def describe(job: Job, trained: Trained, model: bytes) -> tuple[dict[str, Any], 
     return document, golden.pack(inputs, job.data.flights.late[drawn].astype(np.uint8), answer(inputs))
 
 
-def _engine(model: bytes) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def answers(model: bytes) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What answers as the exported graph does: rows [n, columns] in, probabilities [n] out."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the same sums in the same order each time
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

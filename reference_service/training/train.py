@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it publishes none
 
-from reference_service.manifest import GOLDEN_FILE, MODEL_FILE
+from reference_service.manifest import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE
 from reference_service.publishing import write_version
 from reference_service.training.card import write_card
 from reference_service.training.data import Data, read
@@ -18,6 +18,7 @@ from reference_service.training.document import NAME, Job, describe
 from reference_service.training.features import build
 from reference_service.training.graph import export
 from reference_service.training.networks import Recipe, fit
+from reference_service.training.reference import describe_training
 from reference_service.training.windows import WINDOWS
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def train(
         report("exporting and measuring")
         model = export(trained)
         document, golden = describe(job, trained, model)
-    written = write_version(output, document, {MODEL_FILE: model, GOLDEN_FILE: golden})
+    files = {MODEL_FILE: model, GOLDEN_FILE: golden, REFERENCE_FILE: describe_training(job, model)}
+    written = write_version(output, document, files)
     report(f"wrote {written.subject}")
     write_card(output, NAME)
     return written
