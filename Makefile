@@ -11,9 +11,9 @@ PROFILE ?= quick
 run: $(STAMP)  ## load, break, shadow and roll back the reference service; end with its go/no-go report
 	$(BIN)/gonogo run reference_service/readiness.toml --profile $(PROFILE)
 
-test: $(STAMP) lint  ## every check and every test but the longest (make long); what drives load runs alone
-	$(BIN)/python -m pytest -n auto -m "not slow and not bench and not long" $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m "slow and not bench and not long" $(PYTEST_ARGS)
+test: $(STAMP) lint  ## every check and every test but the longest (make long); what is timed runs alone
+	$(BIN)/python -m pytest -n auto -m "not slow and not alone and not bench and not long" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "(slow or alone) and not bench and not long" $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,6 +19,17 @@ ALLOWED_SKIP = "needs a GPU"
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # else whoever imports Locust patches the whole test process
 
 
+TIMED = ("tests/harness/load/", "tests/scenarios/", "tests/integration/", "tests/reference_service/test_server.py")
+"""Tests that time what they see, or load the machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what must not share the machine with other tests."""
+    for item in items:
+        if item.nodeid.startswith(TIMED):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure in CI, so that a test nobody runs is seen."""
