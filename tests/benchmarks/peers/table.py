@@ -5,6 +5,7 @@ Rule: pure; medians with their range, ratios within rounds, UNKNOWN with its rea
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.benchmarks.claims import spread
@@ -53,7 +54,7 @@ def goals(standings: Sequence[Standing]) -> list[str]:
         [
             f"{goal.ours} ≥ {goal.ratio} × {goal.group}",
             spread(ratios, 2) if ratios else "UNKNOWN",
-            ("yes" if sorted(ratios)[len(ratios) // 2] >= goal.ratio else "NO") if ratios else "UNKNOWN",
+            ("yes" if median(ratios) >= goal.ratio else "NO") if ratios else "UNKNOWN",
         ]
         for goal, ratios in measured(standings)
     ]

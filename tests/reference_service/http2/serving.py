@@ -1,0 +1,113 @@
+"""The own server as tests meet it: on a thread of its own, with methods that do one thing each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import uvloop
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from reference_service.http2 import frames as wire
+from reference_service.http2.server import ConnectionLimits, Server
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+SERVICE = "test.Echo"
+LIMIT_S = 10.0
+LIMITS = ConnectionLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
+
+
+@dataclass
+class Serving:
+    """A server that runs; `stopped` holds the messages of calls that were given up."""
+
+    address: str
+    server: Server
+    loop: asyncio.AbstractEventLoop
+    stopped: list[bytes]
+    health: Any
+
+    def stop(self, limit_s: float = 5.0) -> Any:
+        """Begin to stop; a future."""
+        return asyncio.run_coroutine_threadsafe(self.server.stop(limit_s), self.loop)
+
+    def raw(self) -> socket.socket:
+        """A connection of bytes."""
+        host, _, port = self.address.rpartition(":")
+        connection = socket.create_connection((host, int(port)), LIMIT_S)
+        connection.sendall(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0))
+        return connection
+
+
+def _methods(stopped: list[bytes]) -> dict[str, Any]:
+    async def echo(raw: bytes, context: Any) -> bytes:
+        context.set_trailing_metadata((("said", raw[:16].hex()), ("raw-bin", raw[:16])))
+        return raw
+
+    async def seen(raw: bytes, context: Any) -> bytes:
+        del raw
+        return repr(sorted(context.invocation_metadata())).encode()
+
+    async def refuse(raw: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, raw.decode(), (("why-bin", b"\0\xff"),))
+
+    async def wait(raw: bytes, context: Any) -> bytes:
+        del context
+        try:
+            await asyncio.sleep(float(raw))
+        except asyncio.CancelledError:
+            stopped.append(raw)
+            raise
+        return raw
+
+    async def broken(raw: bytes, context: Any) -> bytes:
+        raise RuntimeError("a secret of the inside")
+
+    async def who(raw: bytes, context: Any) -> bytes:
+        del raw
+        return repr(context.peer_identities()).encode()
+
+    handlers = (echo, seen, refuse, wait, broken, who)
+    return {handler.__name__: grpc.unary_unary_rpc_method_handler(handler) for handler in handlers}
+
+
+@contextlib.contextmanager
+def serving(tls: ssl.SSLContext | None = None, limits: ConnectionLimits = LIMITS) -> Iterator[Serving]:
+    """The test methods, health and reflection on a free port."""
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    stopped: list[bytes] = []
+
+    async def begin() -> Serving:
+        server, checks = Server(limits), health.aio.HealthServicer()
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, _methods(stopped)),))
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        told = reflection.aio.ReflectionServicer((SERVICE, "grpc.health.v1.Health"))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)
+        port = server.listen("127.0.0.1", 0, tls)
+        await server.start()
+        return Serving(f"127.0.0.1:{port}", server, loop, stopped, checks)
+
+    running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)
+    try:
+        yield running
+    finally:
+        running.stop(0.1).result(LIMIT_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(LIMIT_S)
+        loop.close()
+
+
+def call(channel: grpc.Channel, method: str) -> Any:
+    """A method of the test service, bytes to bytes."""
+    return channel.unary_unary(f"/{SERVICE}/{method}")
