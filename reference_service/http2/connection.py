@@ -153,5 +153,3 @@ async def _within(limit_s: float, event: asyncio.Event) -> None:
         await asyncio.wait_for(event.wait(), max(0.0, limit_s))
     except TimeoutError:
         return
-
-

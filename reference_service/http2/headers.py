@@ -157,6 +157,8 @@ def trailers(code: int, text: str, metadata: Iterable[tuple[str, str | bytes]]) 
 
 def http_only(status: int) -> bytes:
     """The headers of an answer to what is no gRPC call."""
-    return field(":status", str(status)) + field("content-type", "application/grpc") + trailers(
-        2, "expected a POST of content type application/grpc", ()
+    return (
+        field(":status", str(status))
+        + field("content-type", "application/grpc")
+        + trailers(2, "expected a POST of content type application/grpc", ())
     )

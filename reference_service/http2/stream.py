@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 class Stream:
     """A call that is not over. `credit` is how many bytes of data the peer still takes on it."""
 
-    __slots__ = ("arrived", "closed_by_peer", "credit", "ending", "feed", "head", "id", "pending", "received", "task", "timer")
+    __slots__ = (
+        "arrived",
+        "closed_by_peer",
+        "credit",
+        "ending",
+        "feed",
+        "head",
+        "id",
+        "pending",
+        "received",
+        "task",
+        "timer",
+    )
 
     def __init__(self, number: int, head: Head, credit: int) -> None:
         self.id, self.head, self.credit = number, head, credit

@@ -44,7 +44,10 @@ def test_a_message_of_any_size_comes_back_whole(channel: grpc.Channel, size: int
     message = bytes(range(256)) * (size // 256 + 1)
     answer, done = call(channel, "echo").with_call(message[:size], timeout=LIMIT_S)
     assert answer == message[:size]
-    assert dict(done.trailing_metadata()) == {"said": message[: min(size, 16)].hex(), "raw-bin": message[: min(size, 16)]}
+    assert dict(done.trailing_metadata()) == {
+        "said": message[: min(size, 16)].hex(),
+        "raw-bin": message[: min(size, 16)],
+    }
 
 
 def test_a_message_that_is_too_large_is_refused_and_the_connection_stays(channel: grpc.Channel) -> None:

@@ -1,0 +1,232 @@
+"""Peers that break HTTP/2's rules, or keep them and mean harm: each is answered as RFC 9113 has it, and others go on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+import hpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reference_service.http2 import frames as wire
+from reference_service.http2.control import IDLE_FRAMES_MAX
+from tests.reference_service.http2.serving import LIMIT_S, LIMITS, SERVICE, Serving, call, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GRPC = [(":method", "POST"), (":scheme", "http"), (":path", f"/{SERVICE}/echo"), ("content-type", "application/grpc")]
+MESSAGE = b"\0\0\0\0\2hi"
+OPEN, CLOSE = wire.END_HEADERS, wire.END_HEADERS | wire.END_STREAM
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Serving]:
+    with serving() as running:
+        yield running
+
+
+def block(*fields: tuple[str, str]) -> bytes:
+    """Headers that leave nothing in the peer's table."""
+    encoded = b""
+    for name, value in fields or GRPC:
+        encoded += b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in (name, value))
+    return encoded
+
+
+def opened(stream: int = 1, flags: int = OPEN, *fields: tuple[str, str]) -> bytes:
+    return wire.frame(wire.HEADERS, flags, stream, block(*fields))
+
+
+def whole(stream: int) -> bytes:
+    return opened(stream) + wire.frame(wire.DATA, wire.END_STREAM, stream, MESSAGE)
+
+
+def frames_until_end(connection: socket.socket) -> list[tuple[int, int, int, bytes]]:
+    """All frames until the server closes, or has answered a second ping, and so has done all that there was to do."""
+    connection.settimeout(LIMIT_S)
+    data = b""
+    for name in (b"ping one", b"ping two"):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(wire.frame(wire.PING, 0, 0, name))
+            while wire.frame(wire.PING, wire.ACK, 0, name) not in data and (more := connection.recv(65_536)):
+                data += more
+    found = []
+    while len(data) >= wire.HEAD_BYTES:
+        high, low, kind, flags, stream = wire.HEAD.unpack_from(data)
+        end = wire.HEAD_BYTES + (high << 8 | low)
+        if kind != wire.PING:
+            found.append((kind, flags, stream, data[wire.HEAD_BYTES : end]))
+        data = data[end:]
+    return found
+
+
+def said_to(server: Serving, sent: bytes) -> list[tuple[int, int, int, bytes]]:
+    with server.raw() as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(sent)
+        return frames_until_end(connection)
+
+
+def still_answers(server: Serving) -> None:
+    with grpc.insecure_channel(server.address) as channel:
+        assert call(channel, "echo")(b"others go on", timeout=LIMIT_S) == b"others go on"
+
+
+CONNECTION_ERRORS = {
+    "a frame that is too large": (b"\xff\xff\xff\0\0\0\0\0\1", wire.FRAME_SIZE_ERROR),
+    "data before headers": (wire.frame(wire.DATA, 0, 1, b"x"), wire.PROTOCOL_ERROR),
+    "data on stream 0": (wire.frame(wire.DATA, 0, 0, b"x"), wire.PROTOCOL_ERROR),
+    "an even stream": (opened(2), wire.PROTOCOL_ERROR),
+    "a stream twice": (whole(1) + opened(1), wire.PROTOCOL_ERROR),
+    "streams backwards": (opened(5) + opened(3), wire.PROTOCOL_ERROR),
+    "headers in the middle": (opened(1) + opened(1), wire.PROTOCOL_ERROR),
+    "a stream that depends on itself": (
+        wire.frame(wire.HEADERS, OPEN | wire.PRIORITY_FLAG, 1, b"\0\0\0\1\0" + block()), wire.PROTOCOL_ERROR
+    ),
+    "padding beyond the payload": (wire.frame(wire.HEADERS, OPEN | wire.PADDED, 1, b"\xff"), wire.PROTOCOL_ERROR),
+    "headers that can't be read": (wire.frame(wire.HEADERS, OPEN, 1, b"\xff\xff\xff"), wire.COMPRESSION_ERROR),
+    "headers that are not finished": (
+        wire.frame(wire.HEADERS, 0, 1, block()) + wire.frame(wire.PING, 0, 0, bytes(8)), wire.PROTOCOL_ERROR
+    ),
+    "a continuation of nothing": (wire.frame(wire.CONTINUATION, OPEN, 1, b""), wire.PROTOCOL_ERROR),
+    "headers without end": (
+        wire.frame(wire.HEADERS, 0, 1) + wire.frame(wire.CONTINUATION, 0, 1, bytes(4096)) * 3, wire.ENHANCE_YOUR_CALM
+    ),
+    "more headers than allowed": (
+        wire.frame(wire.HEADERS, OPEN, 1, block(*GRPC, *[("x", "y" * 100)] * 90)), wire.COMPRESSION_ERROR
+    ),
+    "a reset of nothing": (wire.frame(wire.RST_STREAM, 0, 9, bytes(4)), wire.PROTOCOL_ERROR),
+    "a short ping": (wire.frame(wire.PING, 0, 0, b"x"), wire.FRAME_SIZE_ERROR),
+    "settings cut short": (wire.frame(wire.SETTINGS, 0, 0, b"xxxxx"), wire.FRAME_SIZE_ERROR),
+    "a window beyond the largest": (wire.frame(wire.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"), wire.FLOW_CONTROL_ERROR),
+    "a window of nothing": (wire.frame(wire.WINDOW_UPDATE, 0, 0, bytes(4)), wire.FLOW_CONTROL_ERROR),
+    "a client that pushes": (wire.frame(wire.PUSH_PROMISE, OPEN, 1, bytes(4)), wire.PROTOCOL_ERROR),
+    "pings without end": (wire.frame(wire.PING, 0, 0, bytes(8)) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
+    "settings without end": (wire.frame(wire.SETTINGS, 0, 0) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
+    "empty data without end": (
+        opened(1) + wire.frame(wire.DATA, 0, 1) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM
+    ),
+    "calls opened and given up without end": (
+        b"".join(opened(1 + 2 * n) + wire.frame(wire.RST_STREAM, 0, 1 + 2 * n, bytes(4)) for n in range(2100)),
+        wire.ENHANCE_YOUR_CALM,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONNECTION_ERRORS)
+def test_what_breaks_the_protocol_ends_the_connection_by_name(server: Serving, name: str) -> None:
+    sent, code = CONNECTION_ERRORS[name]
+    kind, _, _, payload = said_to(server, sent)[-1]
+    assert (kind, int.from_bytes(payload[4:8], "big")) == (wire.GOAWAY, code)
+    still_answers(server)
+
+
+MALFORMED = {
+    "no path": GRPC[:2] + GRPC[3:],
+    "a pseudo-header behind others": [*GRPC, (":authority", "x")],
+    "a pseudo-header twice": [GRPC[0], *GRPC],
+    "an upper-case name": [*GRPC, ("X-Api-Key", "x")],
+    "a header of connections": [*GRPC, ("connection", "close")],
+    "a line break in a value": [*GRPC, ("x-id", "a\r\nb: c")],
+    "a timeout that is none": [*GRPC, ("grpc-timeout", "soon")],
+    "binary metadata that is none": [*GRPC, ("x-bin", "*")],
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_headers_that_break_the_rules_end_their_call_alone(server: Serving, name: str) -> None:
+    said = said_to(server, opened(1, CLOSE, *MALFORMED[name]) + whole(3))
+    assert (wire.RST_STREAM, 0, 1, wire.U32.pack(wire.PROTOCOL_ERROR)) in said
+    assert (wire.DATA, 0, 3, MESSAGE) in said
+
+
+@pytest.mark.parametrize(
+    ("field", "want"),
+    [(("content-type", "text/html"), "415"), ((":method", "GET"), "405")],
+)
+def test_what_is_no_grpc_gets_an_answer_of_http(server: Serving, field: tuple[str, str], want: str) -> None:
+    fields = [(name, field[1] if name == field[0] else value) for name, value in GRPC]
+    answers = [item for item in said_to(server, opened(1, CLOSE, *fields)) if item[0] == wire.HEADERS]
+    assert [dict(hpack.Decoder().decode(payload))[":status"] for _, _, _, payload in answers] == [want]
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\0\3hi", b"\0\0\0\0\1hi", b"\1\0\0\0\2hi", MESSAGE * 2])
+def test_data_that_is_not_one_message_is_an_invalid_argument(server: Serving, data: bytes) -> None:
+    said = said_to(server, opened(1) + wire.frame(wire.DATA, wire.END_STREAM, 1, data))
+    (headers,) = [payload for kind, _, _, payload in said if kind == wire.HEADERS]
+    assert dict(hpack.Decoder().decode(headers))["grpc-status"] == "3"
+
+
+def test_calls_beyond_the_limit_are_refused_so_that_they_may_be_sent_again(server: Serving) -> None:
+    said = said_to(server, b"".join(opened(1 + 2 * number) for number in range(LIMITS.streams + 2)))
+    refused = [stream for kind, _, stream, payload in said if (kind, payload[3:]) == (wire.RST_STREAM, b"\7")]
+    assert refused == [1 + 2 * LIMITS.streams, 3 + 2 * LIMITS.streams]
+
+
+def test_an_answer_waits_for_the_peers_window(server: Serving) -> None:
+    small = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, 3))
+    with server.raw() as connection:
+        connection.sendall(small + whole(1))
+        first = frames_until_end(connection)
+        connection.sendall(wire.frame(wire.WINDOW_UPDATE, 0, 1, wire.U32.pack(100)))
+        second = frames_until_end(connection)
+    assert [payload for kind, _, _, payload in first if kind == wire.DATA] == [MESSAGE[:3]]
+    assert [payload for kind, _, _, payload in second if kind == wire.DATA] == [MESSAGE[3:]]
+    assert second[-1][1] & wire.END_STREAM
+
+
+def test_a_peer_that_does_not_read_is_not_read_either(server: Serving) -> None:
+    large = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, wire.MAX_WINDOW))
+    room = wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(wire.MAX_WINDOW - wire.DEFAULT_WINDOW))
+    body = bytes(1) + wire.U32.pack(150_000) + bytes(150_000)
+    parts = [body[at : at + wire.FRAME_MAX] for at in range(0, len(body), wire.FRAME_MAX)]
+    with server.raw() as connection:
+        connection.sendall(large + room)
+        connection.settimeout(2)
+        sent, deadline = 0, time.monotonic() + LIMIT_S
+        with pytest.raises(TimeoutError):
+            while time.monotonic() < deadline:
+                number = 1 + 2 * sent
+                data = [wire.frame(wire.DATA, 0, number, part) for part in parts]
+                connection.sendall(opened(number) + b"".join(data) + wire.frame(wire.DATA, wire.END_STREAM, number))
+                sent += 1
+        assert sent * len(body) < 64 << 20
+        still_answers(server)
+
+
+FRAMES = st.lists(
+    st.one_of(
+        st.builds(
+            wire.frame, st.integers(0, 10), st.integers(0, 255), st.sampled_from([0, 1, 2, 3, 5, 99]),
+            st.one_of(st.binary(max_size=40), st.just(block()), st.just(MESSAGE)),
+        ),
+        st.sampled_from([opened(1), whole(1), whole(3), opened(5, CLOSE)]),
+        st.binary(max_size=30),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(frames=FRAMES, cut=st.integers(0, 400))
+def test_no_bytes_reach_an_error_that_nobody_foresaw(server: Serving, frames: list[bytes], cut: int) -> None:
+    errors: list[object] = []
+    server.loop.set_exception_handler(lambda _, context: errors.append(context))
+    sent = b"".join(frames)
+    with server.raw() as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(sent[:cut])
+            connection.sendall(sent[cut:])
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(LIMIT_S)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(65_536):
+                pass
+    assert not errors
