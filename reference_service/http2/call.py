@@ -122,7 +122,8 @@ class Call:
             request = read(request)
         if not method.response_streaming:
             answer = await (method.stream_unary or method.unary_unary)(request, self)
-            return write(answer) if write else answer
+            message: bytes = write(answer) if write else answer
+            return message
         answers = (method.stream_stream or method.unary_stream)(request, self)
         if not hasattr(answers, "__aiter__"):
             await answers  # a handler that writes by itself

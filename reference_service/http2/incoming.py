@@ -62,7 +62,7 @@ class Incoming(Control):
         self.transport = transport  # type: ignore[assignment] # a stream's
         self.out = Outgoing(self.loop, self.transport)
         self.transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self.server.connections.add(self)
+        self.server.connections.add(self)  # type: ignore[arg-type] # only Connection is made
         settings = (
             (wire.MAX_CONCURRENT_STREAMS, self.limits.streams),
             (wire.INITIAL_WINDOW_SIZE, self.limits.message_bytes + wire.DEFAULT_WINDOW),
@@ -88,7 +88,7 @@ class Incoming(Control):
         """Nobody waits for the open calls any more."""
         del exc
         self._patience.cancel()
-        self.server.connections.discard(self)
+        self.server.connections.discard(self)  # type: ignore[arg-type] # only Connection is made
         for stream in list(self.streams.values()):
             self.forget(stream)
 

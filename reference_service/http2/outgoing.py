@@ -1,4 +1,4 @@
-"""What a connection sends: whole frames, gathered and written once in a turn of the event loop, within the peer's windows.
+"""What a connection sends: whole frames, written once in a turn of the event loop, within the peer's windows.
 
 Rule: data that the peer's windows have no room for waits with its stream; headers behind it wait too.
 """

@@ -70,6 +70,7 @@ def _methods(stopped: list[bytes]) -> dict[str, Any]:
         return raw
 
     async def broken(raw: bytes, context: Any) -> bytes:
+        del raw, context
         raise RuntimeError("a secret of the inside")
 
     async def who(raw: bytes, context: Any) -> bytes:

@@ -1,10 +1,9 @@
-"""Peers that break HTTP/2's rules, or keep them and mean harm: each is answered as RFC 9113 has it, and others go on."""
+"""Peers that break HTTP/2's rules, or mean harm: each is answered as RFC 9113 has it, and others go on."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -188,15 +187,14 @@ def test_a_peer_that_does_not_read_is_not_read_either(server: Serving) -> None:
     parts = [body[at : at + wire.FRAME_MAX] for at in range(0, len(body), wire.FRAME_MAX)]
     with server.raw() as connection:
         connection.sendall(large + room)
-        connection.settimeout(2)
-        sent, deadline = 0, time.monotonic() + LIMIT_S
-        with pytest.raises(TimeoutError):
-            while time.monotonic() < deadline:
-                number = 1 + 2 * sent
-                data = [wire.frame(wire.DATA, 0, number, part) for part in parts]
-                connection.sendall(opened(number) + b"".join(data) + wire.frame(wire.DATA, wire.END_STREAM, number))
-                sent += 1
-        assert sent * len(body) < 64 << 20
+        connection.settimeout(1)
+        sent_bytes = 0
+        with contextlib.suppress(TimeoutError):
+            for number in range(1, 2 * LIMITS.streams, 2):
+                data = b"".join(wire.frame(wire.DATA, 0, number, part) for part in parts)
+                connection.sendall(opened(number) + data + wire.frame(wire.DATA, wire.END_STREAM, number))
+                sent_bytes += len(data)
+        assert sent_bytes < LIMITS.streams * len(body) * 0.9, "all of it was taken in"
         still_answers(server)
 
 
