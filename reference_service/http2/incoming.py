@@ -88,7 +88,7 @@ class Incoming(Control):
         """Nobody waits for the open calls any more."""
         del exc
         self._patience.cancel()
-        self.server.connections.discard(self)  # type: ignore[arg-type] # only Connection is made
+        self.server.connections.discard(self)
         for stream in list(self.streams.values()):
             self.forget(stream)
 

@@ -190,11 +190,11 @@ def test_a_peer_that_does_not_read_is_not_read_either(server: Serving) -> None:
         connection.settimeout(1)
         sent_bytes = 0
         with contextlib.suppress(TimeoutError):
-            for number in range(1, 2 * LIMITS.streams, 2):
+            for number in range(1, 1200, 2):  # 90 MB; the kernel's buffers hold some tens
                 data = b"".join(wire.frame(wire.DATA, 0, number, part) for part in parts)
                 connection.sendall(opened(number) + data + wire.frame(wire.DATA, wire.END_STREAM, number))
                 sent_bytes += len(data)
-        assert sent_bytes < LIMITS.streams * len(body) * 0.9, "all of it was taken in"
+        assert sent_bytes < 64 << 20, "all of it was taken in"
         still_answers(server)
 
 
