@@ -69,7 +69,7 @@ class Connection(Incoming):
             for message in messages:
                 stream.feed.put_nowait(message)
         if stream.arrived > self.limits.message_bytes + 5:
-            text = f"a message may have {self.limits.message_bytes} bytes; this one has more"
+            text = f"the message is larger than max: it may have {self.limits.message_bytes} bytes"
             self._end_early(stream, OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))
 
     def data_whole(self, stream: Stream) -> None:
