@@ -6,6 +6,7 @@ raises what nobody foresaw is answered UNKNOWN, without the text, and logged.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, Final, Never
 
 import grpc
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from reference_service.http2.stream import Stream
 
 PREFIX_BYTES: Final = 5
+_WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
+"""zlib's numbers for the two formats."""
 _CODES: Final = {code: code.value[0] for code in grpc.StatusCode}
 
 
 class MessageError(Exception):
     """What came is not the one message, or the messages, of a call."""
+
+
+class TooLargeError(MessageError):
+    """A message has more bytes than it may have."""
 
 
 class Call:
@@ -102,7 +109,9 @@ class Call:
         except grpc.aio.AbortError:
             pass
         except MessageError as error:
-            self._code, self._text = _CODES[grpc.StatusCode.INVALID_ARGUMENT], str(error)
+            too_large = isinstance(error, TooLargeError)
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED if too_large else grpc.StatusCode.INVALID_ARGUMENT
+            self._code, self._text = _CODES[code], str(error)
         except Exception as error:  # noqa: BLE001 - a handler's bug must not become the connection's end
             self._code, self._text, self._trailing = _CODES[grpc.StatusCode.UNKNOWN], "the handler failed", ()
             log_failure("handler_failed", error, method=self._stream.head.path)
@@ -117,7 +126,7 @@ class Call:
     async def _answered(self) -> bytes | None:
         method = self._method
         read, write = method.request_deserializer, method.response_serializer
-        request: Any = self._requests() if method.request_streaming else one_message(self._stream.whole())
+        request: Any = self._requests() if method.request_streaming else self._request()
         if read and not method.request_streaming:
             request = read(request)
         if not method.response_streaming:
@@ -132,6 +141,9 @@ class Call:
             await self.write(answer)
         return None
 
+    def _request(self) -> bytes:
+        return one_message(self._stream.whole(), self._stream.head.encoding, self._connection.limits.message_bytes)
+
     async def _requests(self) -> AsyncIterator[Any]:
         read, feed = self._method.request_deserializer, self._stream.feed
         assert feed is not None  # noqa: S101 - the connection makes it for methods that take several messages
@@ -139,15 +151,29 @@ class Call:
             yield read(data) if read else data
 
 
-def one_message(data: bytes) -> bytes:
-    """The one message that `data` must be.
+def one_message(data: bytes, encoding: str, bytes_max: int) -> bytes:
+    """The one message that `data` must be, as it was before it was compressed by `encoding`.
 
     Raises:
-        MessageError: it is none, more than one, compressed, or cut short.
+        MessageError: it is none, more than one, or cut short.
+        TooLargeError: it has more than `bytes_max` bytes.
     """
-    if len(data) < PREFIX_BYTES or data[0] or U32.unpack_from(data, 1)[0] != len(data) - PREFIX_BYTES:
-        raise MessageError("expected one whole message that is not compressed")
-    return data[PREFIX_BYTES:]
+    if len(data) < PREFIX_BYTES or data[0] > 1 or U32.unpack_from(data, 1)[0] != len(data) - PREFIX_BYTES:
+        raise MessageError("expected one whole message")
+    if not data[0]:
+        return data[PREFIX_BYTES:]
+    if encoding not in _WINDOW_BITS:
+        raise MessageError("a message says that it is compressed, and the call does not say how")
+    unpacking = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        message = unpacking.decompress(data[PREFIX_BYTES:], bytes_max + 1)
+    except zlib.error as error:
+        raise MessageError(f"expected a message compressed by {encoding}") from error
+    if len(message) > bytes_max:
+        raise TooLargeError(f"the message is larger than max: it may have {bytes_max} bytes")
+    if not unpacking.eof or unpacking.unused_data:
+        raise MessageError(f"expected one whole message compressed by {encoding}")
+    return message
 
 
 def split_messages(data: bytes) -> tuple[list[bytes], bytes]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reference_service.http2 import frames as wire
 from reference_service.http2.call import Call, MessageError, split_messages
-from reference_service.http2.headers import OPENING, http_only, trailers
+from reference_service.http2.headers import ENCODINGS, OPENING, http_only, trailers
 from reference_service.http2.incoming import Incoming
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Connection(Incoming):
         if head.http_status != 200:  # noqa: PLR2004 - HTTP's OK
             self._end_early(stream, http_only(head.http_status))
         elif head.unsupported:
-            text = f"compression {head.unsupported[:32]!r} is not offered; send messages as they are"
-            ending = trailers(UNIMPLEMENTED, text, (("grpc-accept-encoding", "identity"),))
+            text = f"compression {head.unsupported[:32]!r} is not offered"
+            ending = trailers(UNIMPLEMENTED, text, (("grpc-accept-encoding", ",".join(ENCODINGS)),))
             self._end_early(stream, OPENING + ending)
         elif self.server.streams_requests(head.path):
             stream.feed = asyncio.Queue()

@@ -20,6 +20,8 @@ from reference_service.http2.frames import COMPRESSION_ERROR, ConnectionBrokenEr
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ENCODINGS: Final = ("identity", "gzip", "deflate")
+"""What a caller's messages may come in; answers are small and never compressed."""
 REMEMBERED_MAX: Final = 64
 _RESERVED: Final = frozenset(
     {"content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "grpc-message-type"}
@@ -39,7 +41,7 @@ class Head:
     """What the headers of a call say.
 
     `malformed` if they break HTTP/2's rules; else `http_status`, not 200 if this is no gRPC call at all; `unsupported`
-    names an encoding that is not offered.
+    names an encoding that is not offered, `encoding` the one that messages may come in.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Head:
     malformed: bool = False
     http_status: int = 200
     unsupported: str = ""
+    encoding: str = "identity"
 
 
 _MALFORMED: Final = Head("", (), None, malformed=True)
@@ -115,7 +118,8 @@ def _call(pseudo: dict[str, str], regular: list[tuple[str, str]]) -> Head:
         metadata = tuple(_pair(name, value) for name, value in regular if name not in _RESERVED)
     except binascii.Error:
         return _MALFORMED
-    return Head(pseudo[":path"], metadata, timeout_s, unsupported="" if encoding == "identity" else encoding)
+    unsupported = "" if encoding in ENCODINGS else encoding
+    return Head(pseudo[":path"], metadata, timeout_s, unsupported=unsupported, encoding=encoding)
 
 
 def _pair(name: str, value: str) -> tuple[str, str | bytes]:

@@ -162,6 +162,12 @@ def test_data_that_is_not_one_message_is_an_invalid_argument(server: Serving, da
     assert dict(hpack.Decoder().decode(headers))["grpc-status"] == "3"
 
 
+def test_a_compression_that_is_not_offered_is_refused_with_those_that_are(server: Serving) -> None:
+    said = said_to(server, opened(1, OPEN, *GRPC, ("grpc-encoding", "snappy")))
+    (headers,) = [dict(hpack.Decoder().decode(payload)) for kind, _, _, payload in said if kind == wire.HEADERS]
+    assert (headers["grpc-status"], headers["grpc-accept-encoding"]) == ("12", "identity,gzip,deflate")
+
+
 def test_calls_beyond_the_limit_are_refused_so_that_they_may_be_sent_again(server: Serving) -> None:
     said = said_to(server, b"".join(opened(1 + 2 * number) for number in range(LIMITS.streams + 2)))
     refused = [stream for kind, _, stream, payload in said if (kind, payload[3:]) == (wire.RST_STREAM, b"\7")]
