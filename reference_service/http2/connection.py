@@ -49,6 +49,9 @@ class Connection(Incoming):
         head = stream.head
         if head.http_status != 200:  # noqa: PLR2004 - HTTP's OK
             self._end_early(stream, http_only(head.http_status))
+        elif head.too_large:
+            text = f"metadata may have {self.limits.metadata_bytes} bytes; this call has more"
+            self._end_early(stream, OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))
         elif head.unsupported:
             text = f"compression {head.unsupported[:32]!r} is not offered"
             ending = trailers(UNIMPLEMENTED, text, (("grpc-accept-encoding", ",".join(ENCODINGS)),))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ENCODINGS: Final = ("identity", "gzip", "deflate")
 """What a caller's messages may come in; answers are small and never compressed."""
 REMEMBERED_MAX: Final = 64
+READ_FACTOR: Final = 8
+FIELD_OVERHEAD: Final = 32
+"""What a header weighs beside its name and value (RFC 9113, 6.5.2)."""
 _RESERVED: Final = frozenset(
     {"content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "grpc-message-type"}
 )
@@ -41,7 +44,8 @@ class Head:
     """What the headers of a call say.
 
     `malformed` if they break HTTP/2's rules; else `http_status`, not 200 if this is no gRPC call at all; `unsupported`
-    names an encoding that is not offered, `encoding` the one that messages may come in.
+    names an encoding that is not offered, `encoding` the one that messages may come in. `too_large` if there
+    are more bytes of headers than a call may have.
     """
 
     path: str
@@ -51,16 +55,23 @@ class Head:
     http_status: int = 200
     unsupported: str = ""
     encoding: str = "identity"
+    too_large: bool = False
 
 
 _MALFORMED: Final = Head("", (), None, malformed=True)
+_TOO_LARGE: Final = Head("", (), None, too_large=True)
 
 
 class HeaderReader:
-    """The headers that one connection receives, in the order of their arrival. `bytes_max` bounds each call's."""
+    """The headers that one connection receives, in the order of their arrival. A call may have `bytes_max` of them.
+
+    More of them are read, up to READ_FACTOR times as many, so that it is the call that is refused and the connection
+    stays.
+    """
 
     def __init__(self, bytes_max: int) -> None:
-        self._decoder = hpack.Decoder(bytes_max)
+        self._bytes_max = bytes_max
+        self._decoder = hpack.Decoder(READ_FACTOR * bytes_max)
         self._known: dict[bytes, Head] = {}
 
     def read(self, block: bytes) -> Head:
@@ -73,7 +84,9 @@ class HeaderReader:
             fields: list[Any] = list(self._decoder.decode(block))
         except (hpack.HPACKError, IndexError) as error:  # IndexError: an integer cut short
             raise ConnectionBrokenError(COMPRESSION_ERROR, "headers that can't be read") from error
-        head, after = _head(fields), self._table()
+        size = sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in fields)
+        head = _head(fields) if size <= self._bytes_max else _TOO_LARGE
+        after = self._table()
         if before[:2] != after[:2] or before[2] is not after[2] or len(self._known) >= REMEMBERED_MAX:
             self._known.clear()
         else:

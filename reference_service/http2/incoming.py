@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from reference_service.http2 import frames as wire
 from reference_service.http2.control import Control
 from reference_service.http2.frames import ConnectionBrokenError
-from reference_service.http2.headers import HeaderReader
+from reference_service.http2.headers import READ_FACTOR, HeaderReader
 from reference_service.http2.outgoing import Outgoing
 from reference_service.http2.stream import Stream
 
@@ -177,7 +177,7 @@ class Incoming(Control):
         number, first, block = self._unfinished
         block += payload
         self.idle()
-        if len(block) > self.limits.metadata_bytes:
+        if len(block) > READ_FACTOR * self.limits.metadata_bytes:
             raise ConnectionBrokenError(wire.ENHANCE_YOUR_CALM, "headers without end")
         self._unfinished = None if flags & wire.END_HEADERS else (number, first, block)
         if flags & wire.END_HEADERS:

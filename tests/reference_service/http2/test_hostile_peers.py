@@ -95,10 +95,10 @@ CONNECTION_ERRORS = {
     ),
     "a continuation of nothing": (wire.frame(wire.CONTINUATION, OPEN, 1, b""), wire.PROTOCOL_ERROR),
     "headers without end": (
-        wire.frame(wire.HEADERS, 0, 1) + wire.frame(wire.CONTINUATION, 0, 1, bytes(4096)) * 3, wire.ENHANCE_YOUR_CALM
+        wire.frame(wire.HEADERS, 0, 1) + wire.frame(wire.CONTINUATION, 0, 1, bytes(16_000)) * 5, wire.ENHANCE_YOUR_CALM
     ),
-    "more headers than allowed": (
-        wire.frame(wire.HEADERS, OPEN, 1, block(*GRPC, *[("x", "y" * 100)] * 90)), wire.COMPRESSION_ERROR
+    "far more headers than allowed, told by a byte each": (
+        wire.frame(wire.HEADERS, OPEN, 1, b"\x40\x01x\x7f\x21" + b"y" * 160 + b"\xbe" * 1000), wire.COMPRESSION_ERROR
     ),
     "a reset of nothing": (wire.frame(wire.RST_STREAM, 0, 9, bytes(4)), wire.PROTOCOL_ERROR),
     "a short ping": (wire.frame(wire.PING, 0, 0, b"x"), wire.FRAME_SIZE_ERROR),
@@ -160,6 +160,13 @@ def test_data_that_is_not_one_message_is_an_invalid_argument(server: Serving, da
     said = said_to(server, opened(1) + wire.frame(wire.DATA, wire.END_STREAM, 1, data))
     (headers,) = [payload for kind, _, _, payload in said if kind == wire.HEADERS]
     assert dict(hpack.Decoder().decode(headers))["grpc-status"] == "3"
+
+
+def test_a_call_with_more_metadata_than_allowed_is_refused_alone(server: Serving) -> None:
+    said = said_to(server, opened(1, OPEN, *GRPC, *[("x", "y" * 100)] * 90) + whole(3))
+    headers = [dict(hpack.Decoder().decode(payload)) for kind, _, stream, payload in said if (kind, stream) == (1, 1)]
+    assert [one["grpc-status"] for one in headers] == ["8"]
+    assert (wire.DATA, 0, 3, MESSAGE) in said
 
 
 def test_a_compression_that_is_not_offered_is_refused_with_those_that_are(server: Serving) -> None:
