@@ -39,12 +39,14 @@ class _Table(BaseModel):
 
 
 class Tls(_Table):
-    """Certificates are read again when they change. `key` is a reference; `client_ca` makes it mutual."""
+    """Certificates are read again when they change; `key` is a reference.
+
+    `client_ca` makes it mutual: no client gets in without a certificate that it signed.
+    """
 
     certificate: Located
     key: Reference
     client_ca: Located | None = None
-    client_required: bool = True
 
 
 class Jwt(_Table):

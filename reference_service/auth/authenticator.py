@@ -47,9 +47,12 @@ class Authenticator:
     ) -> Caller:
         """Who calls; raises UnauthenticatedError."""
         credentials = [value for name, value in metadata if name in {AUTHORIZATION, API_KEY}]
-        if not credentials:
-            return self._by_certificate(peer_identities or ())
-        caller = self._by_credential(credentials[0]) if len(credentials) == 1 else None
+        named = [self._certificates[name] for name in peer_identities or () if name in self._certificates]
+        if not credentials and not named:
+            raise UnauthenticatedError(MISSING)
+        if len(credentials) + len(named) > 1:
+            raise UnauthenticatedError(NOT_ACCEPTED)
+        caller = named[0] if named else self._by_credential(credentials[0])
         if caller is None:
             raise UnauthenticatedError(NOT_ACCEPTED)
         return caller
@@ -66,9 +69,3 @@ class Authenticator:
         if value.startswith(PREFIX):
             return self._keys.caller_of(value) if self._keys and len(value) <= KEY_CHARACTERS_MAX else None
         return self._tokens.caller_of(value) if self._tokens else None
-
-    def _by_certificate(self, identities: Iterable[bytes]) -> Caller:
-        for identity in identities:
-            if identity in self._certificates:
-                return self._certificates[identity]
-        raise UnauthenticatedError(MISSING)

@@ -5,6 +5,7 @@ Rule: pure data. A caller exists only after its credential held.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,3 +26,10 @@ class Caller:
 
 ANYONE: Final = Caller("anyone", frozenset({INFER}), "open")
 """Whoever calls a service that was told to ask for no credential."""
+
+_is_name = re.compile(r"[!-~]{1,128}").fullmatch
+
+
+def is_client(name: object) -> bool:
+    """Whether this can name a client in a log, a metric and a file: visible ASCII, not long."""
+    return isinstance(name, str) and _is_name(name) is not None

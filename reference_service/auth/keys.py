@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reference_service.auth.caller import ADMIN, INFER, Caller
+from reference_service.auth.caller import ADMIN, INFER, Caller, is_client
 from reference_service.auth.watched import WatchedFile
 from reference_service.errors import StartError
 
@@ -87,8 +87,8 @@ def _key(entry: Mapping[str, Any]) -> Key:
         digest = bytes.fromhex(entry["sha256"])
     except ValueError as error:
         raise KeyFileError(f"key {entry['id']}: expires or sha256 is malformed") from error
-    if expires.tzinfo is None or len(digest) != len(_NO_DIGEST) or not entry["client"]:
-        raise KeyFileError(f"key {entry['id']}: expires wants a time zone, sha256 64 digits, client a name")
+    if expires.tzinfo is None or len(digest) != len(_NO_DIGEST) or not is_client(entry["client"]):
+        raise KeyFileError(f"key {entry['id']}: expires wants a time zone, sha256 64 digits, client visible ASCII")
     caller = Caller(str(entry["client"]), scopes, "key")
     return Key(str(entry["id"]), caller, digest, expires.timestamp(), bool(entry.get("revoked", False)))
 

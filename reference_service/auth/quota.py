@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from reference_service.errors import QuotaError
+from reference_service.errors import QuotaError, StartError
 from reference_service.telemetry import log_failure
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _DAY_S: Final = 86_400
 
 
 class DailyQuota:
-    """`per_day` calls for each client, or what `by_client` says. `now_s` is the wall clock, in seconds since 1970."""
+    """`per_day` calls for each client, or what `by_client` says. `now_s` is the wall clock, in seconds since 1970.
+
+    Raises StartError if there is a state file that can't be read: taking it for empty would give everyone a new day.
+    """
 
     def __init__(
         self, per_day: int, by_client: Mapping[str, int], state: Path | None, now_s: Callable[[], float]
@@ -71,5 +74,4 @@ class DailyQuota:
             used = {str(client): int(count) for client, count in document["used"].items()}
             return used if document["day"] == self._day else {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log_failure("quota_not_read", error)
-            return {}
+            raise StartError(f"the quota's state {self._state} can't be read: restore it, or remove it") from error

@@ -46,7 +46,7 @@ class ServerIdentity:
             first = self._read()
         except (CertificateError, SecretError, OSError) as error:
             raise StartError(f"the certificate {self._tls.certificate} can't be served: {error}") from error
-        mutual = self._tls.client_ca is not None and self._tls.client_required
+        mutual = self._tls.client_ca is not None
         return grpc.dynamic_ssl_server_credentials(
             first,
             self._newest,  # type: ignore[arg-type] # the stubs forget that None means unchanged

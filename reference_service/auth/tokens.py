@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from reference_service.auth.caller import ADMIN, INFER, Caller
+from reference_service.auth.caller import ADMIN, INFER, Caller, is_client
 from reference_service.auth.watched import WatchedFile
 from reference_service.errors import StartError
 
@@ -28,6 +28,8 @@ TOKEN_CHARACTERS_MAX: Final = 4096
 LIFETIME_S_MAX: Final = 24 * 3600
 """A token that lives longer is as good as a password, and can't be revoked."""
 REMEMBERED_MAX: Final = 10_000
+RSA_BITS_MIN: Final = 2048
+"""RFC 7518, section 3.3."""
 _REQUIRED: Final = ["exp", "iat", "sub", "aud", "iss"]
 
 
@@ -36,14 +38,24 @@ class TokenKeysError(ValueError):
 
 
 def parse_jwks(content: bytes) -> Mapping[str, jwt.PyJWK]:
-    """The keys of a JWKS (RFC 7517) by key id; raises TokenKeysError."""
+    """The keys of a JWKS (RFC 7517) by key id; those for other algorithms are left out.
+
+    Raises:
+        TokenKeysError: it is no JWKS, has a private key or a weak one, or none that can be used.
+    """
     try:
-        keys = jwt.PyJWKSet.from_dict(json.loads(content)).keys
-    except (ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
+        document = json.loads(content)
+        private = any("d" in key for key in document["keys"])
+        keys = jwt.PyJWKSet.from_dict(document).keys
+    except (ValueError, TypeError, AttributeError, KeyError, jwt.PyJWTError) as error:
         raise TokenKeysError(f"it is no JWKS: {type(error).__name__}") from error
+    if private:
+        raise TokenKeysError("it has a private key, with which whoever reads it can issue tokens: replace that key")
     found = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
-    if len(found) != len(keys):
-        raise TokenKeysError(f"every key wants a 'kid' of its own, and an algorithm of {', '.join(sorted(ALGORITHMS))}")
+    if not found:
+        raise TokenKeysError(f"no key has a 'kid' and an algorithm of {', '.join(sorted(ALGORITHMS))}")
+    if any(key.key_type == "RSA" and key.key.key_size < RSA_BITS_MIN for key in found.values()):
+        raise TokenKeysError(f"an RSA key has less than {RSA_BITS_MIN} bits")
     return found
 
 
@@ -79,7 +91,7 @@ class TokenVerifier:
             claims = self._claims(token, key)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError):
             return None
-        if not self._timely(claims):
+        if not self._timely(claims) or not is_client(claims["sub"]):
             return None
         scopes = frozenset(str(claims.get("scope", "")).split()) & {INFER, ADMIN}
         found = (claims["exp"] + self._expected.leeway_s, Caller(claims["sub"], scopes, "jwt"))

@@ -37,8 +37,11 @@ def keys() -> None:
 @refusing
 def create(*, path: Path, client: str, scopes: tuple[str, ...], days: int) -> None:
     """Add a key, and print it: it can't be shown again."""
+    from reference_service.auth.caller import is_client  # noqa: PLC0415 - with its package
     from reference_service.auth.keys import new_key  # noqa: PLC0415 - heavy
 
+    if not is_client(client):
+        raise Refusal("--client: expected visible ASCII without spaces, 128 characters at most")
     with _changing(path) as entries:
         key, entry = new_key(client, scopes, dt.datetime.now(dt.UTC) + dt.timedelta(days=days))
         entries.append(entry)

@@ -61,7 +61,6 @@ key = "file:{folder}/server.key"
 """
 MUTUAL: Final = """
 client_ca = "ca.pem"
-client_required = true
 [auth.mtls.clients]
 billing = ["infer"]
 """

@@ -20,7 +20,9 @@ class Known:
         return self._known.get(credential)
 
 
-AUTHENTICATOR = Authenticator(Known("gng_a_b", BILLING), Known("e.y.j", TOKEN), {"edge-less": ("infer",)})
+AUTHENTICATOR = Authenticator(
+    Known("gng_a_b", BILLING), Known("e.y.j", TOKEN), {"edge-less": ("infer",), "second": ("infer",)}
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,10 @@ def test_whatever_is_wrong_with_a_credential_the_text_is_the_same(metadata: list
 
 def test_a_certificate_names_a_caller_only_if_it_is_listed() -> None:
     assert AUTHENTICATOR.authenticate([], [b"other", b"edge-less"]).client == "edge-less"
+    with pytest.raises(UnauthenticatedError, match=NOT_ACCEPTED):
+        AUTHENTICATOR.authenticate([], [b"edge-less", b"second"])
+    with pytest.raises(UnauthenticatedError, match=NOT_ACCEPTED):
+        AUTHENTICATOR.authenticate([("x-api-key", "gng_a_b")], [b"edge-less"])
     for identities in (None, [], [b"edge"]):
         with pytest.raises(UnauthenticatedError) as caught:
             AUTHENTICATOR.authenticate([], identities)

@@ -8,7 +8,7 @@ import pytest
 
 from reference_service.auth.caller import Caller
 from reference_service.auth.quota import DailyQuota
-from reference_service.errors import QuotaError
+from reference_service.errors import QuotaError, StartError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,4 +46,5 @@ def test_a_restart_on_the_same_day_forgets_nothing_and_on_the_next_all(tmp_path:
         DailyQuota(1, {}, state, lambda: NOON_S + 60).take(A)
     DailyQuota(1, {}, state, lambda: NOON_S + 86_400).take(A)
     state.write_text("{")
-    DailyQuota(1, {}, state, lambda: NOON_S).take(A)
+    with pytest.raises(StartError, match=r"quota.json can't be read"):
+        DailyQuota(1, {}, state, lambda: NOON_S)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from reference_service.auth.tokens import TokenVerifier
@@ -95,6 +95,9 @@ FORGED = {
     "without end": lambda: token(exp=None),
     "for ever": lambda: token(exp=NOW_S + 10**8),
     "without subject": lambda: token(sub=None),
+    "with an empty subject": lambda: token(sub=""),
+    "with a subject of two lines": lambda: token(sub="a\nb"),
+    "with a subject without end": lambda: token(sub="a" * 2000),
     "an end that is no time": lambda: token(exp="9999999999"),
     "too long": lambda: token(pad="x" * 5000),
     "no token": lambda: "a.b.c",
@@ -135,3 +138,13 @@ def test_a_key_set_without_usable_keys_is_refused(tmp_path: Path, content: str) 
     (tmp_path / "jwks.json").write_text(content)
     with pytest.raises(StartError, match=r"jwks.json can't be used"):
         TokenVerifier(Jwt(issuer="us", audience="a", jwks=tmp_path / "jwks.json"))
+
+
+def test_a_private_key_or_a_weak_one_is_refused(tmp_path: Path) -> None:
+    private = jwt.get_algorithm_by_name("EdDSA").to_jwk(KEY, as_dict=True) | {"kid": "a", "alg": "EdDSA"}
+    weak = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505 - what is to be refused
+    short = jwt.get_algorithm_by_name("RS256").to_jwk(weak, as_dict=True) | {"kid": "a", "alg": "RS256"}
+    for key, text in ((private, "private key"), (short, "2048 bits")):
+        (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
+        with pytest.raises(StartError, match=text):
+            TokenVerifier(Jwt(issuer="us", audience="a", jwks=tmp_path / "jwks.json"))
