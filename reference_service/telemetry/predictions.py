@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import re
 import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -35,6 +36,7 @@ WAITING_MAX: Final = 10_000
 PARTS_MAX: Final = 4_000
 """Files kept: the oldest leave first. At four a second and under load, a quarter of an hour."""
 _SHARES: Final = 1 << 32
+_is_part = re.compile(r"part-\d{8}\.parquet").fullmatch
 SCHEMA: Final = pa.schema(
     [
         ("request_id", pa.string()),
@@ -76,7 +78,7 @@ class PredictionLog:
         self._zone = zone
         self._share = round(ratio * _SHARES)
         self._waiting: list[_Prediction] = []
-        self._kept = sorted(directory.glob("part-*.parquet")) if directory else []
+        self._kept = _parts(directory) if directory else []
         last = int(self._kept[-1].stem.removeprefix("part-")) if self._kept else 0
         self._numbers = itertools.count(last + 1)
 
@@ -109,19 +111,24 @@ class PredictionLog:
         self.flush()
 
     def _write(self, taken: Sequence[_Prediction]) -> None:
-        self._count(taken)
-        if self._directory is None:
-            return
-        part = self._directory / f"part-{next(self._numbers):08d}.parquet"
+        """Whatever goes wrong with these, the next ones are tried."""
+        try:
+            self._count(taken)
+            if self._directory is not None:
+                self._write_part(self._directory, taken)
+        except Exception as error:  # noqa: BLE001 - records are lost, no answer is
+            self.dropped += len(taken)
+            log_failure("prediction_log_failed", error, lost=len(taken))
+
+    def _write_part(self, directory: Path, taken: Sequence[_Prediction]) -> None:
+        part = directory / f"part-{next(self._numbers):08d}.parquet"
         fresh = part.with_suffix(".new")
         try:
             pq.write_table(_table(taken, self._zone), fresh, compression="zstd")
             fresh.replace(part)
-        except OSError as error:
-            self.dropped += len(taken)
+        except BaseException:
             fresh.unlink(missing_ok=True)
-            log_failure("prediction_log_failed", error, lost=len(taken))
-            return
+            raise
         self._kept.append(part)
         while len(self._kept) > PARTS_MAX:
             self._kept.pop(0).unlink(missing_ok=True)
@@ -132,6 +139,13 @@ class PredictionLog:
             if rows:
                 scores = np.concatenate([item.outputs for item in rows])[:, 0]
                 drift.add(np.concatenate([item.batch for item in rows]), scores)
+
+
+def _parts(directory: Path) -> list[Path]:
+    """The whole files of a directory, in their order; what a killed process left half-written is removed."""
+    for half in directory.glob("part-*.new"):
+        half.unlink(missing_ok=True)
+    return sorted(path for path in directory.glob("part-*.parquet") if _is_part(path.name))
 
 
 def _table(taken: Sequence[_Prediction], zone: str) -> pa.Table:

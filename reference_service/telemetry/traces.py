@@ -30,7 +30,8 @@ TRACEPARENT: Final = "traceparent"
 _TRACEPARENT_CHARACTERS: Final = 55
 _CARRIED: Final = frozenset({TRACEPARENT, "tracestate"})
 EXPORT_LIMIT_S: Final = 2
-"""For one batch; the end of the process waits no longer for the last one."""
+"""For one batch."""
+WAITING_MAX: Final = 2048
 SPAN_NAME: Final = "inference.GRPCInferenceService/ModelInfer"
 
 
@@ -50,7 +51,11 @@ class Tracer:
         exporter = OTLPSpanExporter(
             endpoint=settings.endpoint, insecure=settings.endpoint.startswith("http://"), timeout=EXPORT_LIMIT_S
         )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=2048, schedule_delay_millis=500))
+        # All that waits is one batch, so that the end is held up by the export that runs and one more.
+        batches = BatchSpanProcessor(
+            exporter, max_queue_size=WAITING_MAX, max_export_batch_size=WAITING_MAX, schedule_delay_millis=500
+        )
+        self._provider.add_span_processor(batches)
         self._tracer = self._provider.get_tracer("reference_service")
 
     def begin(self, metadata: Sequence[tuple[str, str | bytes]]) -> Span | None:
@@ -77,7 +82,7 @@ class Tracer:
         span.end()
 
     def close(self) -> None:
-        """Send what is left, within the limit of one export."""
+        """Send what is left, within the limit of two exports."""
         self._provider.shutdown()
 
     def _begin(self, metadata: Sequence[tuple[str, str | bytes]]) -> Span:

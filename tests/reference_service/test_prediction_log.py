@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,3 +111,29 @@ def test_the_oldest_files_leave_first(tmp_path: Path, monkeypatch: pytest.Monkey
         log.add(number, "1", ROW, ROW)
         log.flush()
     assert [found["request_id"] for found in recorded(tmp_path / "p")] == ["b", "c"]
+
+
+class Failing:
+    def add(self, *_: object) -> None:
+        raise ValueError("a count that fails")
+
+
+def test_an_error_of_any_kind_costs_the_records_in_hand_and_no_later_ones(tmp_path: Path) -> None:
+    drifts: dict[str, Any] = {"1": Failing()}
+    log = PredictionLog(tmp_path / "p", "z", drifts=drifts)
+    log.add("lost", "1", ROW, ROW)
+    log.flush()
+    drifts.clear()
+    log.add("kept", "1", ROW, ROW)
+    log.flush()
+    assert log.dropped == 1
+    assert [found["request_id"] for found in recorded(tmp_path / "p")] == ["kept"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_put_there_is_let_alone(tmp_path: Path) -> None:
+    for name in ("part-00000007.new", "part-old.parquet", "note"):
+        (tmp_path / name).write_bytes(b"half")
+    log = PredictionLog(tmp_path, "z")
+    log.add("a", "1", ROW, ROW)
+    log.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["note", "part-00000001.parquet", "part-old.parquet"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import socket
 import time
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otl
 from reference_service.protocol.messages import infer_request, output_array
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from reference_service.settings import Traces
-from reference_service.telemetry.traces import Tracer
+from reference_service.telemetry.traces import EXPORT_LIMIT_S, Tracer
 from tests.reference_service.running import in_process
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
 
@@ -109,6 +110,26 @@ def test_the_ratio_is_the_share_of_calls_without_a_flag() -> None:
     tracer = Tracer(Traces(endpoint="http://127.0.0.1:1", ratio=0.1), zone="z", version="1", chance=lambda: next(drawn))
     assert [tracer.begin(()) is not None for _ in range(4)] == [True, True, False, False]
     tracer.close()
+
+
+def test_a_collector_that_never_answers_holds_up_the_end_by_two_exports(silent: str) -> None:
+    tracer = Tracer(Traces(endpoint=silent, ratio=1), zone="z", version="1")
+    for number in range(2000):
+        span = tracer.begin(())
+        assert span is not None
+        tracer.end(span, code=0, request_id=f"{number}", version="1", infer_ns=None)
+    began_s = time.monotonic()
+    tracer.close()
+    assert time.monotonic() - began_s < 3 * EXPORT_LIMIT_S
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_a_collector_that_is_down_costs_no_answer_and_little_at_the_end(tiny_version: ModelVersion) -> None:
