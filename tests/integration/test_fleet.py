@@ -5,7 +5,6 @@ Rule: one fleet for the module; every test leaves it as it found it.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -20,6 +19,7 @@ from harness.fleet.lifecycle import Fleet, start_fleet
 from harness.fleet.spec import SERVICE_COMMAND, FleetSpec
 from reference_service.protocol.messages import infer_request
 from tests.harness.fleet.fleet_support import Load, all_gone, wait_until
+from tests.reference_service.running import recorded
 from tests.reference_service.tiny_registry import MODEL, tiny_rows, write_tiny_version
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def healthy(edge: EdgeAdmin, zone: str) -> bool:
 def prediction_ids(fleet: Fleet, group: str) -> set[str]:
     status = fleet.client.status()
     logs = {**status["zones"], "candidate": status["candidate"]}[group]["prediction_logs"]
-    lines = [line for log in logs if Path(log).exists() for line in Path(log).read_text().splitlines()]
-    return {json.loads(line)["request_id"] for line in lines}
+    return {prediction["request_id"] for log in logs for prediction in recorded(Path(log))}
 
 
 def test_a_killed_zone_loses_no_request_stays_down_and_returns(fleet: Fleet, edge: EdgeAdmin) -> None:
