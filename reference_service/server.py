@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reference_service.calls import FrontDoor
     from reference_service.engines import Engine
     from reference_service.registry import ModelVersion
+    from reference_service.serving import Served
     from reference_service.telemetry.drift import Drift
     from reference_service.telemetry.traces import Tracer
 
@@ -108,19 +109,12 @@ async def serve(settings: Settings) -> None:
         if drifts is not None:
             watch_drift(metrics, models, drifts)
         server, address = await start(servicer, health, door, listener(before.address))
-    version = served.version
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
-    log_event(
-        "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
-        engine=served.engine.name, zone=settings.zone, pid=os.getpid(),
-        metrics=metrics_address,
-    )  # fmt: skip
-    flushing = asyncio.ensure_future(predictions.flush_forever())
-    saving = asyncio.ensure_future(_save_forever(door))
+    _log_ready(served, settings, address=address, metrics=metrics_address)
+    writing = asyncio.ensure_future(asyncio.gather(predictions.flush_forever(), _save_forever(door)))
     await stop.wait()
     await drain(server, servicer, health, notice_s=settings.drain_notice_s, limit_s=settings.drain_limit_s)
-    flushing.cancel()
-    saving.cancel()
+    writing.cancel()
     if door.quota:
         door.quota.save()
     predictions.close()
@@ -129,6 +123,14 @@ async def serve(settings: Settings) -> None:
         await asyncio.to_thread(tracer.close)
     await models.close()
     log_event("stopped")
+
+
+def _log_ready(served: Served, settings: Settings, *, address: str, metrics: str) -> None:
+    version = served.version
+    log_event(
+        "ready", address=address, model=version.name, model_version=version.version, digest=version.digest,
+        engine=served.engine.name, zone=settings.zone, pid=os.getpid(), metrics=metrics,
+    )  # fmt: skip
 
 
 def _loader(settings: Settings, metrics: Metrics, drifts: dict[str, Drift] | None) -> Loader:
