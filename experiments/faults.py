@@ -1,0 +1,43 @@
+"""A fault's three moments, told to the timeline and to the journal of open faults: requested, in place, gone.
+
+Rule: `request` comes before the fault and returns only once it is on the disk, so that a fault nobody undid is found by
+whoever comes next. `in_place` and `gone` are called by probes, upon a reading that asked nothing of the actor.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from experiments.fleet import timeline
+from harness.fault_journal import FaultJournal, journal_directory
+from harness.fleet.commands import SOCKET_VARIABLE, control_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def request(fault: str, subject: str, undo: Callable[..., Any], **arguments: Any) -> int:
+    """Say that `fault` is about to be made to `subject`; returns when, on the run's clock (ns).
+
+    `undo` is the function that removes it when called with `arguments`, at any time and any number of times.
+    """
+    environment = {SOCKET_VARIABLE: str(control_socket())}
+    name = f"{undo.__module__}:{undo.__name__}"
+    FaultJournal(journal_directory()).open(fault, subject, name, arguments, environment)
+    return timeline().add("fault_requested", subject, fault=fault)
+
+
+def in_place(fault: str, subject: str, reading: str, **detail: Any) -> int:
+    """Say that `reading` first saw the fault; returns when (ns)."""
+    return timeline().add("fault_in_place", subject, fault=fault, reading=reading, **detail)
+
+
+def gone(fault: str, subject: str, reading: str, **detail: Any) -> int:
+    """Say that `reading` saw the fault gone, and close its entries in the journal; returns when (ns)."""
+    stamp = timeline().add("fault_removed", subject, fault=fault, reading=reading, **detail)
+    journal, here = FaultJournal(journal_directory()), os.fspath(control_socket())
+    for entry in journal.pending():
+        if (entry.fault, entry.subject, entry.environment.get(SOCKET_VARIABLE)) == (fault, subject, here):
+            journal.close(entry)
+    return stamp

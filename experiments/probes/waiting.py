@@ -1,0 +1,25 @@
+"""Waits for a reading to hold, for as long as it may take.
+
+Rule: a limit in every wait; what did not happen within it is a failure that says what was waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chaoslib.exceptions import ActivityFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POLL_S = 0.02
+
+
+def wait(condition: Callable[[], bool], limit_s: float, failure: str) -> None:
+    """Return once `condition` holds. Raises ActivityFailed with `failure` when it does not within `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ActivityFailed(f"{failure} after {limit_s} s")
+        time.sleep(POLL_S)

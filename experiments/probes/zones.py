@@ -1,0 +1,69 @@
+"""Reads the processes of zones: in the process table, and by direct calls past the edge.
+
+Rule: see `experiments.probes`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+from chaoslib.exceptions import ActivityFailed
+
+from experiments import faults
+from experiments.fleet import client, group
+from experiments.probes.waiting import wait
+from harness.fleet.reach import Reach
+
+
+def zone_is_dead(zone: str, fault: str, limit_s: float = 2.0) -> dict[str, Any]:
+    """No process of the zone is in the process table; records `fault_in_place` when that is first seen."""
+    ports = group(client().status(), zone)["ports"]
+    wait(lambda: not processes_listening(ports), limit_s, f"processes of {zone} still run")
+    seen_ns = faults.in_place(fault, zone, "process table", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def zone_stays_dead(zone: str) -> bool:
+    """The process table still shows no process of the zone; raises when one came back by itself."""
+    back = processes_listening(group(client().status(), zone)["ports"])
+    if back:
+        raise ActivityFailed(f"{zone} came back by itself: processes {back}")
+    return True
+
+
+def zone_serves(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
+    """Every process of the zone says SERVING to a direct call past the edge; records `fault_removed`."""
+    status = client().status()
+    ports = group(status, zone)["ports"]
+    wait(lambda: _all_serve(status, ports), limit_s, f"{zone} does not serve")
+    seen_ns = faults.gone(fault, zone, "direct health call", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def all_zones_serve() -> bool:
+    """Every process of every zone says SERVING to a direct call."""
+    status = client().status()
+    return _all_serve(status, [port for zone in status["zones"].values() for port in zone["ports"]])
+
+
+def candidate_serves() -> bool:
+    """Every process of the candidate says SERVING to a direct call."""
+    status = client().status()
+    return _all_serve(status, group(status, "candidate")["ports"])
+
+
+def processes_listening(ports: list[int]) -> list[int]:
+    """Process ids whose command line tells them to listen on one of these loopback ports; zombies are dead."""
+    wanted = {f"127.0.0.1:{port}" for port in ports}
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        is_alive = process.info["status"] != psutil.STATUS_ZOMBIE
+        if is_alive and wanted.intersection(process.info["cmdline"] or ()):
+            found.append(process.pid)
+    return found
+
+
+def _all_serve(status: dict[str, Any], ports: list[int]) -> bool:
+    reach = Reach.of(status)
+    return all(reach.serves(f"127.0.0.1:{port}") for port in ports)
