@@ -7,15 +7,19 @@ escaped, and a name that a template misspells is an error.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from reports import numbers, wording
 from reports.charts import charts
+from reports.experiments_table import COLUMNS, table, tally
 from reports.key_numbers import key_numbers
+from reports.multiples import multiples
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.model import Verdict
 
 _BLOCKERS_ON_PAGE_ONE = 6
@@ -34,8 +38,16 @@ def render(verdict: Verdict) -> str:
             blockers_shown=_BLOCKERS_ON_PAGE_ONE,
             key_numbers=key_numbers(verdict),
             charts=charts(verdict.series),
+            experiments=_experiments(verdict.series),
         )
     )
+
+
+def _experiments(series: Mapping[str, Any]) -> dict[str, Any]:
+    """What was broken on purpose, ready for its template; empty where nothing was."""
+    if not series.get("experiments"):
+        return {}
+    return {"table": table(series), "columns": COLUMNS, "tally": tally(series), "multiples": multiples(series)}
 
 
 @cache

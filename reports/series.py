@@ -134,12 +134,12 @@ class Series:
         return Series(
             bin_s=self.bin_s * size,
             t_s=self.t_s[::size],
-            ok_rps=_joined(self.ok_rps, size, _mean),
-            failed_rps=_joined(self.failed_rps, size, max),
-            p50_ms=_joined(self.p50_ms, size, max),
-            p99_ms=_joined(self.p99_ms, size, max),
-            max_ms=_joined(self.max_ms, size, max),
-            zones={zone: _joined(values, size, _mean) for zone, values in self.zones.items()},
+            ok_rps=joined(self.ok_rps, size, mean),
+            failed_rps=joined(self.failed_rps, size, max),
+            p50_ms=joined(self.p50_ms, size, max),
+            p99_ms=joined(self.p99_ms, size, max),
+            max_ms=joined(self.max_ms, size, max),
+            zones={zone: joined(values, size, mean) for zone, values in self.zones.items()},
             phases=self.phases,
             faults=self.faults,
             distributions=self.distributions,
@@ -192,10 +192,12 @@ def _distributions(items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phas
     return tuple(distribution for distribution in found if distribution.n)
 
 
-def _joined(values: Values, size: int, how: Callable[[Sequence[float]], float]) -> Values:
+def joined(values: Values, size: int, how: Callable[[Sequence[float]], float]) -> Values:
+    """`how` of every `size` neighbouring values, None where all of them are."""
     groups = ([value for value in values[at : at + size] if value is not None] for at in range(0, len(values), size))
     return tuple(how(group) if group else None for group in groups)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean; there must be a value."""
     return sum(values) / len(values)

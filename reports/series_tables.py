@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reports.numbers import number
 
 if TYPE_CHECKING:
+    from reports.experiments import Try
     from reports.series import Series, Value
 
 _ROWS_MAX = 36
@@ -52,6 +53,19 @@ def distribution(run: Series) -> Table:
         for item in run.distributions
     )
     return Table(("scenario", "answered", *(f"{name} within, ms" for name in shares)), rows)
+
+
+def experiment_seconds(item: Try) -> Table:
+    """An experiment's values by seconds from the fault."""
+    seconds = item.seconds.coarse(_ROWS_MAX)
+    good = tuple(None if value is None else 100 * value for value in seconds.ok_ratio)
+    columns = {"p50, ms": seconds.p50_ms, "p99, ms": seconds.p99_ms, "answered, %": good}
+    columns |= {f"{zone}, req/s": values for zone, values in seconds.zones.items()}
+    rows = tuple(
+        (number(round(start_s - item.origin_s, 2)), *(_text(values[index]) for values in columns.values()))
+        for index, start_s in enumerate(seconds.t_s)
+    )
+    return Table(("seconds from the fault", *columns), rows)
 
 
 def _over_time(coarse: Series, columns: dict[str, tuple[Value, ...]]) -> Table:

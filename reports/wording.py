@@ -6,14 +6,14 @@ never alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.model import Decision, Outcome, Result, Verdict
 from reports.numbers import number
 
-_WORST_FIRST = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2}
+WORST_FIRST = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2}
 _GIBIBYTE = 2**30
 _SCENARIOS = {
     "sustained": "sustained load",
@@ -27,6 +27,9 @@ _FAULTS = {
     "zone_crash": "killed",
     "zone_freeze": "frozen",
     "promoted": "in service",
+}
+_EXPERIMENTS = {
+    "null": "nothing broken (control)",
 }
 
 _CHECKS = {
@@ -129,7 +132,7 @@ def why(verdict: Verdict) -> str:
 
 def worst_first(results: tuple[Result, ...]) -> tuple[Result, ...]:
     """Blocking gates, then other failures and unknowns, then what passed; otherwise in the verdict's order."""
-    return tuple(sorted(results, key=lambda result: (not result.blocks, _WORST_FIRST[result.outcome])))
+    return tuple(sorted(results, key=lambda result: (not result.blocks, WORST_FIRST[result.outcome])))
 
 
 def counted(count: int, noun: str) -> str:
@@ -165,6 +168,26 @@ def fault_words(kind: str, subject: str) -> str:
     if kind in _FAULTS:
         return f"{subject} {_FAULTS[kind]}"
     return f"{subject}: {kind.replace('_', ' ')}"
+
+
+def broken_words(name: str, subjects: Sequence[str]) -> str:
+    """What an experiment did to whom."""
+    return fault_words(name, listed(subjects)) if subjects else experiment_words(name)
+
+
+def experiment_words(name: str) -> str:
+    """What an experiment is called."""
+    return _EXPERIMENTS.get(name, scenario_words(name))
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters; a longer text ends in an ellipsis."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def facts(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

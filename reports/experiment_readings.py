@@ -1,0 +1,71 @@
+"""One sentence under each experiment's chart: what was broken, what callers noticed, and how soon it was over.
+
+Rule: pure; says what was measured and judges nothing: where it did not pass, the judge's own reason is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.numbers import number, quantity
+from reports.wording import counted, listed
+
+if TYPE_CHECKING:
+    from reports.experiments import Experiment, Try
+
+
+def reading(item: Try) -> str:
+    """The sentence of one try."""
+    match item.outcome:
+        case "PASS":
+            return _survived(item)
+        case "FAIL":
+            return f"Not survived as promised: {item.reason}."
+        case _:
+            return f"This experiment proves nothing: {item.reason}."
+
+
+def tries_words(experiment: Experiment) -> str:
+    """Which try is drawn, where there were several."""
+    if len(experiment.tries) == 1:
+        return ""
+    return f"Done {len(experiment.tries)} times; the worst, number {experiment.worst.repeat}, is shown."
+
+
+def _survived(item: Try) -> str:
+    then = [part for part in (_detected(item), _recovered(item)) if part]
+    told = f": {listed(then)}" if then else ""
+    retried = _retried(item)
+    return f"{_lost(item)}{told}{f'; {retried}' if retried else ''}."
+
+
+def _lost(item: Try) -> str:
+    if item.lost is None or item.n is None:
+        return "How many requests were lost was not measured"
+    low, high = item.lost
+    if not high:
+        return f"None of {counted(item.n, 'request')} was lost"
+    span = number(high) if low == high else f"{number(low)} to {number(high)}"
+    return f"{span} of {counted(item.n, 'request')} lost, as many as the Plan allows"
+
+
+def _detected(item: Try) -> str:
+    if item.ttd_s is None:
+        return ""
+    return f"the edge stopped sending to {listed(item.subjects) or 'it'} after {quantity(item.ttd_s, 's')}"
+
+
+def _recovered(item: Try) -> str:
+    if item.ttr_s is None:
+        return ""
+    if not item.ttr_s:
+        return "the objectives were met all the while" if not item.over_slo else "the objectives were met from the start"
+    return f"the objectives were met again after {quantity(item.ttr_s, 's')}"
+
+
+def _retried(item: Try) -> str:
+    """What the edge's retries hid from callers."""
+    if not item.first_attempt_errors:
+        return ""
+    times = "" if item.retry_amplification is None else f", {number(item.retry_amplification, 4)} attempts a request"
+    return f"{counted(int(item.first_attempt_errors), 'first attempt')} failed and the edge's retries hid that{times}"

@@ -1,0 +1,184 @@
+"""Draws each experiment as the same three panels on the same axes, so that they can be compared at a glance.
+
+Rule: pure and deterministic to the byte; geometry only. Zero is the instant at which the fault was requested; every
+scale is shared by all experiments. A second that saw no request is a gap, never a zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.chart import Curve
+from reports.experiment_readings import reading, tries_words
+from reports.experiments import read_experiments
+from reports.multiple_marks import Name, Shade, Upright, names, shade, uprights
+from reports.multiple_scales import GOOD, TIMES, ZONES, Axes, axes
+from reports.scales import area, line
+from reports.series_tables import experiment_seconds
+from reports.wording import OUTCOMES, Mark, experiment_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from reports.experiments import Experiment, Try
+    from reports.scales import Point, Scale
+    from reports.series import Values
+    from reports.series_tables import Table
+
+_ZONE_STYLES = 4
+_SEEN_LEAST = 3.0
+"""A second with any failure is drawn at least this high, so that one in ten thousand is seen."""
+_HALF_STROKE = 1.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The three panels of one experiment, ready for the template; a panel without values is empty."""
+
+    shade: Shade | None
+    uprights: tuple[Upright, ...]
+    lines: tuple[Curve, ...]
+    objective: float | None
+    good: str
+    failed: str
+    areas: tuple[Curve, ...]
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiple:
+    """One experiment's figure: its words, and its drawing and numbers where any second of it was measured."""
+
+    name: str
+    title: str
+    label: str
+    tries: str
+    mark: Mark
+    reading: str
+    drawing: Drawing | None
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class Multiples:
+    """All figures with the axes that they share, and the zones in the order of their colours."""
+
+    axes: Axes | None
+    zones: tuple[Curve, ...]
+    figures: tuple[Multiple, ...]
+
+
+def multiples(series: Mapping[str, Any]) -> Multiples:
+    """A figure for each experiment, worst first; of an experiment that was repeated the worst try is drawn."""
+    found = read_experiments(series)
+    shown = [experiment.worst for experiment in found]
+    shared = axes(shown)
+    styles = _zone_styles(shown)
+    legend = tuple(Curve(zone, style, "") for zone, style in styles.items())
+    return Multiples(shared, legend, tuple(_multiple(experiment, shared, styles) for experiment in found))
+
+
+def _zone_styles(tries: Sequence[Try]) -> dict[str, str]:
+    """One style a zone, the same in every chart."""
+    zones = sorted({zone for item in tries for zone in item.seconds.zones})
+    return {zone: f"zone-{place % _ZONE_STYLES}" for place, zone in enumerate(zones)}
+
+
+def _multiple(experiment: Experiment, shared: Axes | None, styles: Mapping[str, str]) -> Multiple:
+    item = experiment.worst
+    drawn = shared is not None and item.drawn
+    return Multiple(
+        name=experiment_words(item.name),
+        title=item.title,
+        label=item.label,
+        tries=tries_words(experiment),
+        mark=OUTCOMES[item.outcome],
+        reading=reading(item),
+        drawing=_drawing(item, shared, styles) if shared is not None and drawn else None,
+        table=experiment_seconds(item) if drawn else None,
+    )
+
+
+def _drawing(item: Try, shared: Axes, styles: Mapping[str, str]) -> Drawing:
+    layers = _stacked(item)
+    return Drawing(
+        shade=shade(item, shared.x),
+        uprights=uprights(item, shared.x),
+        lines=_times(item, shared),
+        objective=None if shared.times is None or item.slo_ms is None else shared.times.place(item.slo_ms),
+        good=_curve(item, item.seconds.ok_ratio, shared.x, shared.good),
+        failed=_failed(item, shared),
+        areas=_areas(item, shared, layers, styles),
+        names=(*_line_names(item, shared), *_zone_names(item, shared, layers)),
+    )
+
+
+def _times(item: Try, shared: Axes) -> tuple[Curve, ...]:
+    wanted = (("p99", item.seconds.p99_ms), ("p50", item.seconds.p50_ms))
+    curves = (Curve(style, style, _curve(item, values, shared.x, shared.times)) for style, values in wanted)
+    return tuple(curve for curve in curves if curve.path)
+
+
+def _curve(item: Try, values: Values, x: Scale, y: Scale | None) -> str:
+    if y is None:
+        return ""
+    places = zip(item.middles_s(), values, strict=True)
+    return line(None if value is None else (x.place(at_s), y.place(value)) for at_s, value in places)
+
+
+def _failed(item: Try, shared: Axes) -> str:
+    """A bar that hangs from the top for each second in which a request failed, as deep as the share that did."""
+    if shared.good is None:
+        return ""
+    top, bars = shared.good.place(1.0), []
+    for at_s, value in zip(item.middles_s(), item.seconds.ok_ratio, strict=True):
+        if value is not None and value < 1:
+            x, depth = shared.x.place(at_s), max(shared.good.place(value) - top, _SEEN_LEAST)
+            bars.append(f"M{x - _HALF_STROKE:g} {top:g}h{2 * _HALF_STROKE:g}v{depth:g}h{-2 * _HALF_STROKE:g}Z")
+    return "".join(bars)
+
+
+def _stacked(item: Try) -> dict[str, tuple[list[float], list[float]]]:
+    """Lower and upper line of each zone in the zones' order; a second without a value counts as zero."""
+    layers, lower = {}, [0.0] * len(item.seconds.t_s)
+    for zone in sorted(item.seconds.zones):
+        upper = [below + (value or 0.0) for below, value in zip(lower, item.seconds.zones[zone], strict=True)]
+        layers[zone] = (lower, upper)
+        lower = upper
+    return layers
+
+
+def _areas(
+    item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]], styles: Mapping[str, str]
+) -> tuple[Curve, ...]:
+    y = shared.zones
+    if y is None:
+        return ()
+
+    def points(values: list[float]) -> list[Point]:
+        return [(shared.x.place(at_s), y.place(value)) for at_s, value in zip(item.middles_s(), values, strict=True)]
+
+    return tuple(Curve(zone, styles[zone], area(points(upper), points(lower))) for zone, (lower, upper) in layers.items())
+
+
+def _line_names(item: Try, shared: Axes) -> tuple[Name, ...]:
+    if shared.times is None:
+        return ()
+    ends = (("p99", item.seconds.p99_ms), ("p50", item.seconds.p50_ms), ("SLO", (item.slo_ms,)))
+    last = ((text, next((value for value in reversed(values) if value), None)) for text, values in ends)
+    return names(((shared.times.place(value), text, text.lower()) for text, value in last if value), TIMES[1])
+
+
+def _zone_names(
+    item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]]
+) -> tuple[Name, ...]:
+    """Beside the middle of each band where it ends; what was broken stands out."""
+    if shared.zones is None:
+        return ()
+    wanted = [
+        (shared.zones.place((lower[-1] + upper[-1]) / 2), zone, "broken" if zone in item.subjects else "zone")
+        for zone, (lower, upper) in layers.items()
+    ]
+    return names(wanted, ZONES[1])
