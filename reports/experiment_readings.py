@@ -59,7 +59,9 @@ def _recovered(item: Try) -> str:
     if item.ttr_s is None:
         return ""
     if not item.ttr_s:
-        return "the objectives were met all the while" if not item.over_slo else "the objectives were met from the start"
+        return (
+            "the objectives were met all the while" if not item.over_slo else "the objectives were met from the start"
+        )
     return f"the objectives were met again after {quantity(item.ttr_s, 's')}"
 
 

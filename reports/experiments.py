@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from harness.model import Outcome
 from reports.series import Value, Values, joined, mean
 from reports.wording import WORST_FIRST
 
@@ -66,7 +67,7 @@ class Try:
     title: str
     label: str
     repeat: int
-    outcome: str
+    outcome: Outcome
     reason: str
     subjects: tuple[str, ...]
     offered_rps: Value
@@ -95,9 +96,10 @@ class Try:
         """Whether any second of it can be drawn."""
         return bool(self.seconds.t_s)
 
-    def middles_s(self) -> tuple[float, ...]:
-        """The middle of each second, in seconds from the fault."""
-        return tuple(at_s + self.seconds.step_s / 2 - self.origin_s for at_s in self.seconds.t_s)
+    def spans_s(self) -> tuple[tuple[float, float], ...]:
+        """Start and end of each second, in seconds from the fault."""
+        starts = (at_s - self.origin_s for at_s in self.seconds.t_s)
+        return tuple((start_s, start_s + self.seconds.step_s) for start_s in starts)
 
     @property
     def lost_most(self) -> Value:
@@ -149,14 +151,28 @@ def read_experiments(series: Mapping[str, Any]) -> tuple[Experiment, ...]:
 
 def _try(item: Mapping[str, Any], limits: Mapping[str, float]) -> Try:
     fault, lost = item.get("fault") or {}, item.get("lost")
-    numbers = ("offered_rps", "n", "ttd_s", "ttr_s", "over_slo", "budget_burnt", "first_attempt_errors")
     return Try(
-        **{name: str(item.get(name) or "") for name in ("name", "scenario", "title", "label", "outcome", "reason")},
-        **{name: item.get(name) for name in (*numbers, "retry_amplification", "capacity_degraded_rps")},
-        **{name: fault.get(name) for name in ("requested_s", "in_place_s", "removed_s")},
+        name=item["name"],
+        scenario=item["scenario"],
+        title=item.get("title") or "",
+        label=item.get("label") or "",
         repeat=item.get("repeat") or 1,
+        outcome=Outcome(item["outcome"]),
+        reason=item.get("reason") or "",
         subjects=tuple(item.get("subjects") or ()),
+        offered_rps=item.get("offered_rps"),
+        n=item.get("n"),
+        requested_s=fault.get("requested_s"),
+        in_place_s=fault.get("in_place_s"),
+        removed_s=fault.get("removed_s"),
+        ttd_s=item.get("ttd_s"),
+        ttr_s=item.get("ttr_s"),
         lost=None if lost is None or None in lost else (lost[0], lost[1]),
+        over_slo=item.get("over_slo"),
+        budget_burnt=item.get("budget_burnt"),
+        first_attempt_errors=item.get("first_attempt_errors"),
+        retry_amplification=item.get("retry_amplification"),
+        capacity_degraded_rps=item.get("capacity_degraded_rps"),
         seconds=_seconds(item.get("seconds") or {}),
         slo_ms=limits.get(item["scenario"]),
     )
@@ -166,7 +182,9 @@ def _seconds(values: Mapping[str, Any]) -> Seconds:
     t_s = tuple(values.get("t_s", ()))
     absent = (None,) * len(t_s)
     return Seconds(
-        t_s,
-        **{name: tuple(values.get(name, absent)) for name in ("p50_ms", "p99_ms", "ok_ratio")},
+        t_s=t_s,
+        p50_ms=tuple(values.get("p50_ms", absent)),
+        p99_ms=tuple(values.get("p99_ms", absent)),
+        ok_ratio=tuple(values.get("ok_ratio", absent)),
         zones={zone: tuple(of_zone) for zone, of_zone in (values.get("zones") or {}).items()},
     )

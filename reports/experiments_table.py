@@ -6,13 +6,13 @@ not measured; nothing unmeasured is shown as zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from reports.experiments import Experiment, read_experiments
 from reports.numbers import NOT_MEASURED, number, quantity
-from reports.wording import OUTCOMES, Mark, experiment_words
+from reports.wording import OUTCOMES, Mark, experiment_words, scenario_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,18 +27,17 @@ COLUMNS = (
     "Over the objective",
     "30-day budget spent",
     "First attempts failed",
-    "Attempts per request",
     "Good answers while broken",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value as it is shown: the worst, what stands small beneath it, and whether anything was measured."""
+    """One value as it is shown: the worst, the notes that stand small beneath it, and whether anything was measured."""
 
     column: str
     text: str
-    note: str
+    notes: tuple[str, ...]
     measured: bool
 
 
@@ -56,13 +55,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The known faults that were made: of how many, how many were survived as promised, and the slowest recovery."""
+    """The known faults that were made, how many were survived as promised, and the slowest recovery with its cause."""
 
     survived: int
     made: int
     slowest_s: Value
     slowest: str
     mark: Mark
+
+    @property
+    def slowest_words(self) -> str:
+        """What the fault of the slowest recovery is called inside a sentence."""
+        return scenario_words(self.slowest)
 
 
 def table(series: Mapping[str, Any]) -> tuple[Row, ...]:
@@ -81,7 +85,7 @@ def tally(series: Mapping[str, Any]) -> Tally | None:
         survived=sum(experiment.worst.outcome == "PASS" for experiment in faults),
         made=len(faults),
         slowest_s=slowest.ttr_s if slowest else None,
-        slowest=experiment_words(slowest.name) if slowest else "",
+        slowest=slowest.name if slowest else "",
         mark=OUTCOMES[faults[0].worst.outcome],
     )
 
@@ -93,12 +97,13 @@ def _row(experiment: Experiment) -> Row:
         ("ttd_s", seconds, max),
         ("ttr_s", seconds, max),
         ("over_slo", number, max),
-        ("budget_burnt", partial(quantity, unit="ratio"), max),
+        ("budget_burnt", partial(quantity, unit="ratio", digits=2), max),
         ("first_attempt_errors", number, max),
-        ("retry_amplification", partial(number, digits=4), max),
         ("capacity_degraded_rps", partial(quantity, unit="/s"), min),
     )
     figures = [_figure(experiment, *of, column) for of, column in zip(shown, COLUMNS[1:], strict=True)]
+    figures[-2] = _with(figures[-2], _amplified(experiment))
+    figures[-1] = _with(figures[-1], "" if worst.offered_rps is None else f"of {number(worst.offered_rps)} offered")
     return Row(
         name=experiment_words(worst.name),
         title=worst.title,
@@ -114,8 +119,19 @@ def _figure(
 ) -> Cell:
     value, middle, missing = experiment.summed_up(name, worst)
     if value is None or middle is None:
-        return Cell(column, NOT_MEASURED, "", measured=False)
+        return Cell(column, NOT_MEASURED, (), measured=False)
     return Cell(column, text(value), _beneath(experiment, text(middle), missing), measured=True)
+
+
+def _with(cell: Cell, note: str) -> Cell:
+    """The cell with one more note beneath, if anything was measured."""
+    return replace(cell, notes=(*((note,) if note else ()), *cell.notes)) if cell.measured else cell
+
+
+def _amplified(experiment: Experiment) -> str:
+    """Attempts a request: what the failed first attempts and their retries made of the load."""
+    worst, _, _ = experiment.summed_up("retry_amplification")
+    return "" if worst is None else f"attempts ×\N{NO-BREAK SPACE}{number(worst, 4)}"
 
 
 def _lost(experiment: Experiment) -> Cell:
@@ -123,19 +139,18 @@ def _lost(experiment: Experiment) -> Cell:
     column = COLUMNS[0]
     measured = [item for item in experiment.tries if item.lost is not None]
     if not measured:
-        return Cell(column, NOT_MEASURED, "", measured=False)
+        return Cell(column, NOT_MEASURED, (), measured=False)
     most = max(measured, key=lambda item: item.lost or (0, 0))
     low, high = most.lost or (0, 0)
     _, middle, missing = experiment.summed_up("lost_most")
     of = "" if most.n is None else f"of {number(most.n)}"
-    beneath = _beneath(experiment, number(middle or 0), missing)
     text = number(high) if low == high else f"{number(low)} to {number(high)}"
-    return Cell(column, text, "; ".join(part for part in (of, beneath) if part), measured=True)
+    return _with(Cell(column, text, _beneath(experiment, number(middle or 0), missing), measured=True), of)
 
 
-def _beneath(experiment: Experiment, middle: str, missing: int) -> str:
+def _beneath(experiment: Experiment, middle: str, missing: int) -> tuple[str, ...]:
     """What stands small under a worst value: nothing for a single try."""
     if len(experiment.tries) == 1:
-        return ""
-    unmeasured = f"; {missing} of {len(experiment.tries)} not measured" if missing else ""
-    return f"median {middle}{unmeasured}"
+        return ()
+    unmeasured = (f"{missing} of {len(experiment.tries)} not measured",) if missing else ()
+    return (f"median {middle}", *unmeasured)

@@ -96,14 +96,16 @@ def _from_to(start_s: float, end_s: float) -> str:
 
 
 def _staggered(parts: list[tuple[float, float, str, str]], x: Scale) -> tuple[Stretch, ...]:
-    """Places the stretches; a label that would touch the one before it in its row goes to the other row."""
+    """Places the stretches; a label that would touch the one before it goes to the other row, or is left to the story."""
     free_from = [float("-inf"), float("-inf")]
     placed = []
     for start_s, end_s, label, story in parts:
         left, right = x.place(start_s), x.place(end_s)
         half = len(label) * _LETTER_WIDTH / 2
         middle = round(min(max((left + right) / 2, LEFT + half), RIGHT - half), 1)
-        row = 0 if middle - half >= free_from[0] else 1
-        free_from[row] = middle + half + _LABEL_GAP
-        placed.append(Stretch(left, round(right - left, 1), label, middle, row, story))
+        row = next((row for row in (0, 1) if middle - half >= free_from[row]), None)
+        if row is not None:
+            free_from[row] = middle + half + _LABEL_GAP
+        shown = "" if row is None else label
+        placed.append(Stretch(left, round(right - left, 1), shown, middle, row or 0, story))
     return tuple(placed)

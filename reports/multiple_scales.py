@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from reports.experiments import Try
     from reports.series import Value
 
-WIDTH, HEIGHT = 440, 318
-LEFT, RIGHT = 42, 392
-TIMES, GOOD, ZONES = (60.0, 140.0), (162.0, 194.0), (216.0, 284.0)
+LEFT, RIGHT = 42, 386
+TIMES, GOOD, ZONES = (60.0, 150.0), (172.0, 204.0), (226.0, 306.0)
 """Top and bottom of the panels: response time, share of good answers, answers by zone."""
 _FLOORS = (0.99, 0.95, 0.9, 0.8, 0.5, 0.0)
 """Where the share of good answers may begin: the first that is at or under all values."""
@@ -59,7 +58,9 @@ def axes(tries: Sequence[Try]) -> Axes | None:
 
 
 def _times(tries: Sequence[Try]) -> Scale | None:
-    seen = _present(value for item in tries for values in (item.seconds.p50_ms, item.seconds.p99_ms) for value in values)
+    seen = _present(
+        value for item in tries for values in (item.seconds.p50_ms, item.seconds.p99_ms) for value in values
+    )
     limits = _present(item.slo_ms for item in tries)
     return logarithmic([*seen, *limits], TIMES[1], TIMES[0]) if any(seen) else None
 

@@ -13,8 +13,8 @@ from reports.chart import Curve
 from reports.experiment_readings import reading, tries_words
 from reports.experiments import read_experiments
 from reports.multiple_marks import Name, Shade, Upright, names, shade, uprights
-from reports.multiple_scales import GOOD, TIMES, ZONES, Axes, axes
-from reports.scales import area, line
+from reports.multiple_scales import TIMES, ZONES, Axes, axes
+from reports.scales import area, line, steps
 from reports.series_tables import experiment_seconds
 from reports.wording import OUTCOMES, Mark, experiment_words
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _ZONE_STYLES = 4
 _SEEN_LEAST = 3.0
 """A second with any failure is drawn at least this high, so that one in ten thousand is seen."""
-_HALF_STROKE = 1.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def _drawing(item: Try, shared: Axes, styles: Mapping[str, str]) -> Drawing:
         uprights=uprights(item, shared.x),
         lines=_times(item, shared),
         objective=None if shared.times is None or item.slo_ms is None else shared.times.place(item.slo_ms),
-        good=_curve(item, item.seconds.ok_ratio, shared.x, shared.good),
+        good=_seen(item, shared),
         failed=_failed(item, shared),
         areas=_areas(item, shared, layers, styles),
         names=(*_line_names(item, shared), *_zone_names(item, shared, layers)),
@@ -122,10 +121,20 @@ def _times(item: Try, shared: Axes) -> tuple[Curve, ...]:
 
 
 def _curve(item: Try, values: Values, x: Scale, y: Scale | None) -> str:
-    if y is None:
-        return ""
-    places = zip(item.middles_s(), values, strict=True)
-    return line(None if value is None else (x.place(at_s), y.place(value)) for at_s, value in places)
+    """A level stroke for each second, at its value."""
+    return "" if y is None else line(_corners(item, values, x, y))
+
+
+def _corners(item: Try, values: Values | list[float], x: Scale, y: Scale) -> list[Point | None]:
+    spans = zip(item.spans_s(), values, strict=True)
+    return steps(
+        (x.place(start), x.place(end), None if value is None else y.place(value)) for (start, end), value in spans
+    )
+
+
+def _seen(item: Try, shared: Axes) -> str:
+    """A level line over every second that saw requests: where all could have been answered."""
+    return _curve(item, tuple(None if value is None else 1.0 for value in item.seconds.ok_ratio), shared.x, shared.good)
 
 
 def _failed(item: Try, shared: Axes) -> str:
@@ -133,10 +142,10 @@ def _failed(item: Try, shared: Axes) -> str:
     if shared.good is None:
         return ""
     top, bars = shared.good.place(1.0), []
-    for at_s, value in zip(item.middles_s(), item.seconds.ok_ratio, strict=True):
+    for (start_s, end_s), value in zip(item.spans_s(), item.seconds.ok_ratio, strict=True):
         if value is not None and value < 1:
-            x, depth = shared.x.place(at_s), max(shared.good.place(value) - top, _SEEN_LEAST)
-            bars.append(f"M{x - _HALF_STROKE:g} {top:g}h{2 * _HALF_STROKE:g}v{depth:g}h{-2 * _HALF_STROKE:g}Z")
+            left, right = shared.x.place(start_s), shared.x.place(end_s)
+            bars.append(f"M{left:g} {top:g}H{right:g}V{max(shared.good.place(value), top + _SEEN_LEAST):g}H{left:g}Z")
     return "".join(bars)
 
 
@@ -157,10 +166,12 @@ def _areas(
     if y is None:
         return ()
 
-    def points(values: list[float]) -> list[Point]:
-        return [(shared.x.place(at_s), y.place(value)) for at_s, value in zip(item.middles_s(), values, strict=True)]
+    def corners(values: list[float]) -> list[Point]:
+        return [corner for corner in _corners(item, values, shared.x, y) if corner is not None]
 
-    return tuple(Curve(zone, styles[zone], area(points(upper), points(lower))) for zone, (lower, upper) in layers.items())
+    return tuple(
+        Curve(zone, styles[zone], area(corners(upper), corners(lower))) for zone, (lower, upper) in layers.items()
+    )
 
 
 def _line_names(item: Try, shared: Axes) -> tuple[Name, ...]:
@@ -171,14 +182,13 @@ def _line_names(item: Try, shared: Axes) -> tuple[Name, ...]:
     return names(((shared.times.place(value), text, text.lower()) for text, value in last if value), TIMES[1])
 
 
-def _zone_names(
-    item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]]
-) -> tuple[Name, ...]:
+def _zone_names(item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]]) -> tuple[Name, ...]:
     """Beside the middle of each band where it ends; what was broken stands out."""
     if shared.zones is None:
         return ()
+    broken = () if item.requested_s is None else item.subjects
     wanted = [
-        (shared.zones.place((lower[-1] + upper[-1]) / 2), zone, "broken" if zone in item.subjects else "zone")
+        (shared.zones.place((lower[-1] + upper[-1]) / 2), zone, "broken" if zone in broken else "zone")
         for zone, (lower, upper) in layers.items()
     ]
     return names(wanted, ZONES[1])

@@ -75,6 +75,14 @@ def line(points: Iterable[Point | None]) -> str:
     return "".join(_stroke(list(run)) for present, run in groupby(points, lambda point: point is not None) if present)
 
 
+def steps(stretches: Iterable[tuple[float, float, float | None]]) -> list[Point | None]:
+    """The corners of level stretches (start, end, height); None where one has no height."""
+    corners: list[Point | None] = []
+    for start, end, height in stretches:
+        corners += [None] if height is None else [(start, height), (end, height)]
+    return corners
+
+
 def stems(points: Iterable[Point], base: float) -> str:
     """An SVG path of upright strokes from the base line to each point, for what happens rarely."""
     return "".join(f"M{x:g} {base:g}V{y:g}" for x, y in points)

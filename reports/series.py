@@ -161,7 +161,7 @@ def read(series: Mapping[str, Any]) -> Series:
         zones={zone: tuple(values) for zone, values in series.get("zones", {}).items()},
         phases=phases,
         faults=tuple(_fault(item, end_s) for item in series.get("faults", ())),
-        distributions=_distributions(series.get("distribution", {}), phases),
+        distributions=_distributions(_without_experiments(series), phases),
         slo_ms=series.get("slo_ms", {}),
     )
 
@@ -181,6 +181,12 @@ def _phase(item: Mapping[str, Any]) -> Phase:
 def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
     """A fault that was never seen to end lasts to the end of the run."""
     return Fault(item["kind"], item["subject"], item["start_s"], end_s if item["end_s"] is None else item["end_s"])
+
+
+def _without_experiments(series: Mapping[str, Any]) -> dict[str, Any]:
+    """The distributions of the scenarios that break nothing; an experiment has a chart of its own."""
+    broken = {item["scenario"] for item in series.get("experiments", ())}
+    return {name: item for name, item in series.get("distribution", {}).items() if name not in broken}
 
 
 def _distributions(items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phase]) -> tuple[Distribution, ...]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.experiments_table import table, tally
+from reports.numbers import number
 from reports.wording import OUTCOMES, decision_mark, why, worst_first
 
 if TYPE_CHECKING:
@@ -14,13 +16,26 @@ if TYPE_CHECKING:
 
 
 def summary_lines(verdict: Verdict) -> list[str]:
-    """Headline, why, each gate that did not pass with its reason, and the next action."""
+    """Headline, why, each gate that did not pass with its reason, what became of the faults, and the next action."""
     lines = [f"{decision_mark(verdict).symbol} {verdict.headline}", f"  {why(verdict)}"]
     open_gates = [result for result in worst_first(verdict.results) if result.outcome != "PASS"]
     lines += [line for result in open_gates for line in _gate_lines(result)]
+    lines += _fault_lines(verdict)
     if verdict.not_judged:
         lines.append(f"  not judged: {len(verdict.not_judged)}, listed in the report")
     return [*lines, f"  next: {verdict.next_action}"]
+
+
+def _fault_lines(verdict: Verdict) -> list[str]:
+    """How many faults were survived, the slowest recovery, and each experiment that did not pass; nothing without."""
+    found = tally(verdict.series)
+    if found is None:
+        return []
+    slowest = (
+        "" if found.slowest_s is None else f"; slowest recovery {number(found.slowest_s)} s ({found.slowest_words})"
+    )
+    lines = [f"  {found.mark.symbol} known faults survived as promised: {found.survived} of {found.made}{slowest}"]
+    return lines + [f"      {row.mark.symbol} {row.name}: {row.reason}" for row in table(verdict.series) if row.reason]
 
 
 def _gate_lines(result: Result) -> list[str]:

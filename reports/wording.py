@@ -80,6 +80,30 @@ GLOSSARY = (
     ("Shadow", "Live traffic copied to the next version, whose answers are compared and thrown away."),
 )
 
+EXPERIMENT_GLOSSARY = (
+    (
+        "Experiment",
+        "One thing broken on purpose under load, proven broken by an independent reading, then proven whole again.",
+    ),
+    (
+        "Error budget",
+        "The failed or late requests that the objective allows in 30 days; a fault spends a share of it.",
+    ),
+    (
+        "Retry amplification",
+        "Attempts at the service for each request of a caller: 1 when nothing was retried. Much more can overload it.",
+    ),
+    (
+        "Good answers while broken",
+        "Requests a second answered within the objective while the fault was in place: the capacity that was left.",
+    ),
+    (
+        "Control",
+        "The same experiment with nothing broken. It must pass, or the measurement itself raises false alarms.",
+    ),
+)
+"""Words that only a report with experiments needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -154,8 +178,12 @@ def scenario_label(name: str) -> str:
 
 
 def check_words(gate: str, name: str) -> str:
-    """What a check is called; the generator's checks bear the names of scenarios."""
-    return scenario_words(name) if gate == "load_generator" else _CHECKS.get(name, name.replace("_", " "))
+    """What a check is called; some bear the names of scenarios, and those of faults begin with an experiment's."""
+    if gate == "load_generator":
+        return scenario_words(name)
+    if gate == "fault_tolerance":
+        return _fault_check_words(name)
+    return _CHECKS.get(name, name.replace("_", " "))
 
 
 def not_judged_name(item: Mapping[str, str]) -> str:
@@ -176,8 +204,10 @@ def broken_words(name: str, subjects: Sequence[str]) -> str:
 
 
 def experiment_words(name: str) -> str:
-    """What an experiment is called."""
-    return _EXPERIMENTS.get(name, scenario_words(name))
+    """What an experiment is called where its name stands alone; a repeat is numbered."""
+    name, _, repeat = name.partition("#")
+    words = _EXPERIMENTS.get(name, scenario_words(name)) + (f", repeat {repeat}" if repeat else "")
+    return words[:1].upper() + words[1:]
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -216,6 +246,14 @@ def fact_text(value: Any) -> str:
             return ", ".join(fact_text(item) for item in value) or "none"
         case _:
             return "not known" if value is None else str(value)
+
+
+def _fault_check_words(name: str) -> str:
+    """`zone_freeze_lost` as "Zone freeze: requests lost (LOST)"; without a known ending it is about all of it."""
+    experiment, _, ending = name.rpartition("_")
+    if experiment and ending in _CHECKS:
+        return f"{experiment_words(experiment)}: {_CHECKS[ending]}"
+    return experiment_words(name)
 
 
 def _stopping(blocking: list[Result], required: int) -> str:

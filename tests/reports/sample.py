@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.model import Decision, Outcome, Result, Stage, Verdict
+from tests.reports.sample_experiments import with_experiments
 from tests.reports.sample_gates import RUN_ID, check, lost, p99, result, results
 from tests.reports.sample_series import series
 
@@ -79,6 +80,11 @@ def go() -> Verdict:
         environment=ENVIRONMENT,
         series=series(),
     )
+
+
+def broken() -> Verdict:
+    """A catalogue of experiments was run: most were survived, one was not, one proves nothing."""
+    return replace(no_go(), series=no_go().series | with_experiments())
 
 
 def no_go() -> Verdict:

@@ -13,7 +13,7 @@ ZONES = ("zone-a", "zone-b", "zone-c")
 RATE_RPS, BEFORE_S, HOLD_S, AFTER_S = 100.0, 3.0, 5.0, 7.0
 _LABELS = {
     "zone_freeze": "SIGSTOP to every process of the zone: ports stay open, as when a machine hangs; its network stays.",
-    "zone_black_hole": "The zone's packets are dropped in its own network namespace; a real switch may behave otherwise.",
+    "zone_black_hole": "The zone's packets are dropped in a network namespace; a switch may behave otherwise.",
     "disk_full": "The zone writes to a file system of 1 MB that is filled; only its logs and its journal live there.",
 }
 
@@ -132,6 +132,14 @@ TRIED = (
         slow=1,
     ),
 )
+
+
+def with_experiments() -> dict[str, Any]:
+    """The parts of a run's series that its experiments add or change."""
+    return {
+        "experiments": experiments(),
+        "slo_ms": {tried.scenario: 50.0 for tried in TRIED} | {"sustained": 50.0, "spike": 200.0},
+    }
 
 
 def experiments() -> list[dict[str, Any]]:
