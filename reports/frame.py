@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reports.numbers import number
 from reports.scales import Scale
-from reports.wording import fault_words, scenario_label, scenario_words
+from reports.wording import BROKEN, fault_words, scenario_label, scenario_words
 
 if TYPE_CHECKING:
     from reports.series import Series
@@ -67,8 +67,18 @@ def _scenarios(series: Series, x: Scale) -> tuple[Stretch, ...]:
     parts = [
         (start_s, end_s, scenario_label(name), f"{scenario_words(name)}, {_from_to(start_s, end_s)}")
         for name, (start_s, end_s) in series.scenarios().items()
+        if not (series.crowded and name in series.experiments)
     ]
-    return _staggered(parts, x)
+    return _staggered([*parts, *_together(series)], x)
+
+
+def _together(series: Series) -> list[tuple[float, float, str, str]]:
+    """All experiments under one label, where they are too many for one each."""
+    spans = [span for name, span in series.scenarios().items() if name in series.experiments]
+    if not series.crowded or not spans:
+        return []
+    start_s, end_s = min(start for start, _ in spans), max(end for _, end in spans)
+    return [(start_s, end_s, BROKEN, f"{len(spans)} experiments, {_from_to(start_s, end_s)}")]
 
 
 def _phases(series: Series, x: Scale) -> tuple[Stretch, ...]:
@@ -83,7 +93,8 @@ def _faults(series: Series, x: Scale) -> tuple[Stretch, ...]:
     parts = []
     for fault in series.faults:
         label = fault_words(fault.kind, fault.subject)
-        parts.append((fault.start_s, fault.end_s, label, f"{label}, {_from_to(fault.start_s, fault.end_s)}"))
+        shown = "" if series.crowded else label
+        parts.append((fault.start_s, fault.end_s, shown, f"{label}, {_from_to(fault.start_s, fault.end_s)}"))
     return _staggered(parts, x)
 
 
@@ -96,7 +107,7 @@ def _from_to(start_s: float, end_s: float) -> str:
 
 
 def _staggered(parts: list[tuple[float, float, str, str]], x: Scale) -> tuple[Stretch, ...]:
-    """Places the stretches; a label that would touch the one before it goes to the other row, or is left to the story."""
+    """Places the stretches; a label that would touch the one before it goes to the other row, or is left out."""
     free_from = [float("-inf"), float("-inf")]
     placed = []
     for start_s, end_s, label, story in parts:

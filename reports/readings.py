@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.numbers import number
-from reports.wording import fault_words, scenario_words
+from reports.wording import BROKEN, counted, fault_words, listed, scenario_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,9 @@ def throughput(run: Series) -> str:
 
 
 def zones(run: Series) -> str:
-    """What the zone that was broken answered before, during and after."""
+    """What the zone that was broken answered before, during and after; many faults have charts of their own."""
+    if run.crowded:
+        return f"{counted(len(run.faults), 'fault')} shaded here, each drawn by itself under “{BROKEN.capitalize()}”."
     told = [_told(run, fault) for fault in run.faults if fault.subject in run.zones]
     return " ".join(told) or "Each band is one zone's share of the answers; equal bands mean balanced zones."
 
@@ -56,7 +58,7 @@ def zones(run: Series) -> str:
 def distribution(run: Series) -> str:
     """Where 99 of 100 requests lie, scenario by scenario."""
     parts = [f"{number(item.within_ms(0.99))} ms in {scenario_words(item.scenario)}" for item in run.distributions]
-    return f"99 of 100 answers came within {_listed(parts)}. Bars show shares: each row's fullest bar has full height."
+    return f"99 of 100 answers came within {listed(parts)}. Bars show shares: each row's fullest bar has full height."
 
 
 def _told(run: Series, fault: Fault) -> str:
@@ -96,7 +98,3 @@ def _place(run: Series, index: int) -> str:
 
 def _bin(run: Series) -> str:
     return {0.5: "half second", 1.0: "second"}.get(run.bin_s, f"stretch of {number(run.bin_s)} s")
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

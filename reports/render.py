@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from reports import numbers, wording
 from reports.charts import charts
 from reports.experiments_table import COLUMNS, table, tally
+from reports.glossary import glossary
 from reports.key_numbers import key_numbers
 from reports.multiples import multiples
 
@@ -39,6 +40,7 @@ def render(verdict: Verdict) -> str:
             key_numbers=key_numbers(verdict),
             charts=charts(verdict.series),
             experiments=_experiments(verdict.series),
+            glossary=glossary(experiments=bool(verdict.series.get("experiments"))),
         )
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Value = float | None
 Values = tuple[Value, ...]
+_NAMED_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,12 @@ class Series:
     faults: tuple[Fault, ...]
     distributions: tuple[Distribution, ...]
     slo_ms: Mapping[str, float]
+    experiments: frozenset[str] = frozenset()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether experiments are too many to be named one by one on the axis of the whole run."""
+        return len(self.experiments) > _NAMED_MAX
 
     @property
     def end_s(self) -> float:
@@ -144,6 +151,7 @@ class Series:
             faults=self.faults,
             distributions=self.distributions,
             slo_ms=self.slo_ms,
+            experiments=self.experiments,
         )
 
 
@@ -163,6 +171,7 @@ def read(series: Mapping[str, Any]) -> Series:
         faults=tuple(_fault(item, end_s) for item in series.get("faults", ())),
         distributions=_distributions(_without_experiments(series), phases),
         slo_ms=series.get("slo_ms", {}),
+        experiments=_experiments(series),
     )
 
 
@@ -183,9 +192,13 @@ def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
     return Fault(item["kind"], item["subject"], item["start_s"], end_s if item["end_s"] is None else item["end_s"])
 
 
+def _experiments(series: Mapping[str, Any]) -> frozenset[str]:
+    """The scenarios in which something was broken on purpose; each has a chart of its own."""
+    return frozenset(item["scenario"] for item in series.get("experiments", ()))
+
+
 def _without_experiments(series: Mapping[str, Any]) -> dict[str, Any]:
-    """The distributions of the scenarios that break nothing; an experiment has a chart of its own."""
-    broken = {item["scenario"] for item in series.get("experiments", ())}
+    broken = _experiments(series)
     return {name: item for name, item in series.get("distribution", {}).items() if name not in broken}
 
 

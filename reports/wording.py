@@ -15,6 +15,8 @@ from reports.numbers import number
 
 WORST_FIRST = {Outcome.FAIL: 0, Outcome.UNKNOWN: 1, Outcome.PASS: 2}
 _GIBIBYTE = 2**30
+BROKEN = "broken on purpose"
+"""What all experiments are called together."""
 _SCENARIOS = {
     "sustained": "sustained load",
     "shadow": "shadow",
@@ -45,64 +47,6 @@ _CHECKS = {
     "answers": "golden answers, largest difference",
     "gain": "AUC above the baseline, low end",
 }
-
-GLOSSARY = (
-    (
-        "GO, NO-GO",
-        "The decision for one stage. GO only if every required gate passes or is waived; no score is averaged.",
-    ),
-    ("Gate", "One criterion of a launch. It passes, fails, or stays unknown; unknown is never GO."),
-    ("Stage", "What the launch is for: internal, beta or general availability. Each requires a fixed set of gates."),
-    ("Waiver", "A named owner's dated, expiring acceptance of one gate that fails or is unknown."),
-    (
-        "Evidence",
-        "What was observed in this run, kept in files named by their SHA-256, so that it can be judged again.",
-    ),
-    ("Interval", "Where the true value lies with the confidence that the Plan asks for; few samples make it wide."),
-    ("n", "How many observations a claim rests on."),
-    ("Response time", "From the moment a request was due to its answer. Waiting counts, so a stall can't hide."),
-    ("p50, p99", "Half, or 99 of 100, of the requests were answered at least this fast."),
-    ("Zone", "A part of the service that can fail alone. Locally: a group of server processes on one machine."),
-    (
-        "LOST",
-        "Requests that failed because of a fault, counted on the client's side, indeterminate ones as an interval.",
-    ),
-    (
-        "TTD, TTR",
-        "From the fault to the edge no longer sending there; to the objectives being met again, and kept for 5 s.",
-    ),
-    ("First attempt", "What a request met before the edge retried it elsewhere. Retries hide failures from clients."),
-    (
-        "Capacity",
-        "The highest rate at which the objectives held, with all lower ones; where nothing failed, at least that.",
-    ),
-    ("Knee", "The rate beyond which response time grows faster than the load; information, not judged."),
-    ("Shadow", "Live traffic copied to the next version, whose answers are compared and thrown away."),
-)
-
-EXPERIMENT_GLOSSARY = (
-    (
-        "Experiment",
-        "One thing broken on purpose under load, proven broken by an independent reading, then proven whole again.",
-    ),
-    (
-        "Error budget",
-        "The failed or late requests that the objective allows in 30 days; a fault spends a share of it.",
-    ),
-    (
-        "Retry amplification",
-        "Attempts at the service for each request of a caller: 1 when nothing was retried. Much more can overload it.",
-    ),
-    (
-        "Good answers while broken",
-        "Requests a second answered within the objective while the fault was in place: the capacity that was left.",
-    ),
-    (
-        "Control",
-        "The same experiment with nothing broken. It must pass, or the measurement itself raises false alarms.",
-    ),
-)
-"""Words that only a report with experiments needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +109,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def scenario_words(name: str) -> str:
-    """What a scenario is called in a sentence."""
-    return _SCENARIOS.get(name, name.replace("_", " "))
+    """What a scenario is called in a sentence; a repeat is numbered."""
+    name, _, repeat = name.partition("#")
+    return _SCENARIOS.get(name, name.replace("_", " ")) + (f", repeat {repeat}" if repeat else "")
 
 
 def scenario_label(name: str) -> str:
@@ -204,9 +149,8 @@ def broken_words(name: str, subjects: Sequence[str]) -> str:
 
 
 def experiment_words(name: str) -> str:
-    """What an experiment is called where its name stands alone; a repeat is numbered."""
-    name, _, repeat = name.partition("#")
-    words = _EXPERIMENTS.get(name, scenario_words(name)) + (f", repeat {repeat}" if repeat else "")
+    """What an experiment is called where its name stands alone."""
+    words = _EXPERIMENTS.get(name, scenario_words(name))
     return words[:1].upper() + words[1:]
 
 

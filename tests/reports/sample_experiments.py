@@ -11,6 +11,7 @@ from typing import Any
 
 ZONES = ("zone-a", "zone-b", "zone-c")
 RATE_RPS, BEFORE_S, HOLD_S, AFTER_S = 100.0, 3.0, 5.0, 7.0
+_RATES = ("ok_rps", "failed_rps")
 _LABELS = {
     "zone_freeze": "SIGSTOP to every process of the zone: ports stay open, as when a machine hangs; its network stays.",
     "zone_black_hole": "The zone's packets are dropped in a network namespace; a switch may behave otherwise.",
@@ -134,12 +135,38 @@ TRIED = (
 )
 
 
-def with_experiments() -> dict[str, Any]:
-    """The parts of a run's series that its experiments add or change."""
-    return {
-        "experiments": experiments(),
-        "slo_ms": {tried.scenario: 50.0 for tried in TRIED} | {"sustained": 50.0, "spike": 200.0},
-    }
+def with_experiments(run: dict[str, Any]) -> dict[str, Any]:
+    """The series of a run that went on with all experiments, one after the other."""
+    whole = run | {name: list(run[name]) for name in ("t_s", *_RATES, "p50_ms", "p99_ms", "max_ms", "phases", "faults")}
+    whole["zones"] = {zone: list(values) for zone, values in run["zones"].items()}
+    whole["slo_ms"] = run["slo_ms"] | {tried.scenario: 50.0 for tried in TRIED}
+    whole["experiments"] = experiments()
+    for item in whole["experiments"]:
+        _go_on(whole, item)
+    return whole
+
+
+def _go_on(run: dict[str, Any], item: dict[str, Any]) -> None:
+    """Appends an experiment's seconds, two bins each, after a pause of one second."""
+    start_s = run["t_s"][-1] + 1.5
+    end_s = start_s + len(item["seconds"]["t_s"])
+    for name, values in {"p50_ms": "p50_ms", "p99_ms": "p99_ms", "max_ms": "p99_ms"}.items():
+        run[name] += [None, None, *_twice(item["seconds"][values])]
+    for zone, values in item["seconds"]["zones"].items():
+        run["zones"][zone] += [0.0, 0.0, *_twice(values)]
+    rates = [sum(second) for second in zip(*item["seconds"]["zones"].values(), strict=True)]
+    run["ok_rps"] += [0.0, 0.0, *_twice(rates)]
+    run["failed_rps"] += [0.0, 0.0, *_twice([RATE_RPS * (1 - good) for good in item["seconds"]["ok_ratio"]])]
+    run["t_s"] += [run["t_s"][-1] + (place + 1) / 2 for place in range(2 + 2 * len(rates))]
+    span = {"start_s": start_s, "end_s": end_s}
+    run["phases"].append({"scenario": item["scenario"], "phase": "load", "rate_rps": RATE_RPS, **span})
+    if item["fault"]["requested_s"] is not None:
+        at = {"start_s": start_s + item["fault"]["requested_s"], "end_s": start_s + item["fault"]["removed_s"]}
+        run["faults"] += [{"kind": item["name"], "subject": subject, **at} for subject in item["subjects"]]
+
+
+def _twice(values: list[Any]) -> list[Any]:
+    return [value for value in values for _ in range(2)]
 
 
 def experiments() -> list[dict[str, Any]]:
