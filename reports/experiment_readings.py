@@ -40,13 +40,13 @@ def _survived(item: Try) -> str:
 
 
 def _lost(item: Try) -> str:
-    if item.lost is None or item.n is None:
+    if item.lost is None:
         return "How many requests were lost was not measured"
     low, high = item.lost
     if not high:
-        return f"None of {counted(item.n, 'request')} was lost"
-    span = number(high) if low == high else f"{number(low)} to {number(high)}"
-    return f"{span} of {counted(item.n, 'request')} lost, as many as the Plan allows"
+        return "No request was lost"
+    span = counted(high, "request") if low == high else f"{number(low)} to {counted(high, 'request')}"
+    return f"{span} lost, no more than the Plan allows"
 
 
 def _detected(item: Try) -> str:

@@ -16,7 +16,7 @@ from reports.wording import WORST_FIRST
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NO_FAULT = frozenset({"null", "rollback"})
+_NO_FAULT = frozenset({"nothing", "rollback"})
 """Experiments that break nothing: the control without a fault, and the switch of versions and back."""
 
 

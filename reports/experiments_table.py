@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from reports.series import Value
 
+_FAULTS_MIN = 2
 COLUMNS = (
     "Requests lost",
     "TTD",
@@ -75,9 +76,12 @@ def table(series: Mapping[str, Any]) -> tuple[Row, ...]:
 
 
 def tally(series: Mapping[str, Any]) -> Tally | None:
-    """What page one says of all faults; None where none was made. The worst outcome stands for all."""
+    """What page one says of all faults; None where fewer than two were made: one has numbers of its own there.
+
+    The worst outcome stands for all.
+    """
     faults = [experiment for experiment in read_experiments(series) if experiment.is_fault]
-    if not faults:
+    if len(faults) < _FAULTS_MIN:
         return None
     tries = [item for experiment in faults for item in experiment.tries if item.ttr_s is not None]
     slowest = max(tries, key=lambda item: item.ttr_s or 0.0, default=None)
@@ -143,7 +147,7 @@ def _lost(experiment: Experiment) -> Cell:
     most = max(measured, key=lambda item: item.lost or (0, 0))
     low, high = most.lost or (0, 0)
     _, middle, missing = experiment.summed_up("lost_most")
-    of = "" if most.n is None else f"of {number(most.n)}"
+    of = "" if most.n is None else f"of {number(most.n)} sent"
     text = number(high) if low == high else f"{number(low)} to {number(high)}"
     return _with(Cell(column, text, _beneath(experiment, number(middle or 0), missing), measured=True), of)
 

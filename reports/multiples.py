@@ -6,7 +6,7 @@ scale is shared by all experiments. A second that saw no request is a gap, never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports.chart import Curve
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from reports.series_tables import Table
 
 _ZONE_STYLES = 4
+_POINTS_MAX = 100
+"""About three units of the drawing each; of more seconds, each point stands for several."""
 _SEEN_LEAST = 3.0
 """A second with any failure is drawn at least this high, so that one in ten thousand is seen."""
 
@@ -87,7 +89,7 @@ def _zone_styles(tries: Sequence[Try]) -> dict[str, str]:
 
 def _multiple(experiment: Experiment, shared: Axes | None, styles: Mapping[str, str]) -> Multiple:
     item = experiment.worst
-    drawn = shared is not None and item.drawn
+    thin = replace(item, seconds=item.seconds.coarse(_POINTS_MAX)) if item.drawn else item
     return Multiple(
         name=experiment_words(item.name),
         title=item.title,
@@ -95,8 +97,8 @@ def _multiple(experiment: Experiment, shared: Axes | None, styles: Mapping[str, 
         tries=tries_words(experiment),
         mark=OUTCOMES[item.outcome],
         reading=reading(item),
-        drawing=_drawing(item, shared, styles) if shared is not None and drawn else None,
-        table=experiment_seconds(item) if drawn else None,
+        drawing=_drawing(thin, shared, styles) if shared is not None and item.drawn else None,
+        table=experiment_seconds(item) if item.drawn else None,
     )
 
 

@@ -162,6 +162,7 @@ def read(series: Mapping[str, Any]) -> Series:
     bin_s = float(series.get("bin_s", 1.0))
     end_s = t_s[-1] + bin_s if t_s else 0.0
     phases = tuple(_phase(item) for item in series.get("phases", ()))
+    experiments = frozenset(item["scenario"] for item in series.get("experiments", ()))
     return Series(
         bin_s=bin_s,
         t_s=t_s,
@@ -169,9 +170,11 @@ def read(series: Mapping[str, Any]) -> Series:
         zones={zone: tuple(values) for zone, values in series.get("zones", {}).items()},
         phases=phases,
         faults=tuple(_fault(item, end_s) for item in series.get("faults", ())),
-        distributions=_distributions(_without_experiments(series), phases),
+        distributions=_distributions(
+            series.get("distribution", {}), phases, experiments if len(experiments) > _NAMED_MAX else frozenset()
+        ),
         slo_ms=series.get("slo_ms", {}),
-        experiments=_experiments(series),
+        experiments=experiments,
     )
 
 
@@ -192,20 +195,12 @@ def _fault(item: Mapping[str, Any], end_s: float) -> Fault:
     return Fault(item["kind"], item["subject"], item["start_s"], end_s if item["end_s"] is None else item["end_s"])
 
 
-def _experiments(series: Mapping[str, Any]) -> frozenset[str]:
-    """The scenarios in which something was broken on purpose; each has a chart of its own."""
-    return frozenset(item["scenario"] for item in series.get("experiments", ()))
-
-
-def _without_experiments(series: Mapping[str, Any]) -> dict[str, Any]:
-    broken = _experiments(series)
-    return {name: item for name, item in series.get("distribution", {}).items() if name not in broken}
-
-
-def _distributions(items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phase]) -> tuple[Distribution, ...]:
-    """Those that hold requests, in the order of the run; steps of a search have a chart of their own."""
+def _distributions(
+    items: Mapping[str, Mapping[str, Any]], phases: Sequence[Phase], apart: frozenset[str]
+) -> tuple[Distribution, ...]:
+    """Those that hold requests, in the order of the run; steps of a search, and what is `apart`, have other charts."""
     order = [phase.scenario for phase in phases]
-    shown = [name for name in items if not name.startswith("search-")]
+    shown = [name for name in items if not name.startswith("search-") and name not in apart]
     names = sorted(shown, key=lambda name: order.index(name) if name in order else len(order))
     found = (Distribution(name, tuple(items[name]["edges_ms"]), tuple(items[name]["counts"])) for name in names)
     return tuple(distribution for distribution in found if distribution.n)

@@ -24,15 +24,33 @@ _SCENARIOS = {
     "staircase": "staircase",
     "zone_crash": "zone crash",
     "rollback": "rollback",
+    "spike_in_zone_loss": "zone lost in a spike",
+    "worse_model": "silently worse model",
+    "nothing": "nothing broken (control)",
 }
 _FAULTS = {
     "zone_crash": "killed",
     "zone_freeze": "frozen",
+    "zone_black_hole": "cut off",
+    "zone_errors": "answers with errors",
+    "zone_latency": "answers late",
+    "two_zones_lost": "killed",
+    "spike_in_zone_loss": "killed in a spike",
+    "graceful_drain": "asked to leave",
+    "memory_cap": "gets no more memory",
+    "disk_full": "can write no file",
+    "edge_restart": "restarted",
+    "expired_certificate": "with an expired certificate",
+    "revoked_key": "revoked",
+    "tampered_model": "with a tampered model",
+    "unloadable_model": "given an unloadable model",
+    "worse_model": "with a worse model",
+    "clock_skew": "with a wrong clock",
+    "rollback": "in service",
     "promoted": "in service",
+    "nothing": "broken",
 }
-_EXPERIMENTS = {
-    "null": "nothing broken (control)",
-}
+"""What was done, after the name of what it was done to."""
 
 _CHECKS = {
     "response_p99": "response time, p99",
@@ -44,6 +62,10 @@ _CHECKS = {
     "return": "share of the zone once it is back",
     "promotion": "switch to the candidate",
     "rollback": "switch back",
+    "experiment": "done as its file says",
+    "over_slo": "requests over the latency objective",
+    "budget": "error budget of 30 days spent",
+    "retry_amplification": "attempts for each request",
     "answers": "golden answers, largest difference",
     "gain": "AUC above the baseline, low end",
 }
@@ -150,7 +172,7 @@ def broken_words(name: str, subjects: Sequence[str]) -> str:
 
 def experiment_words(name: str) -> str:
     """What an experiment is called where its name stands alone."""
-    words = _EXPERIMENTS.get(name, scenario_words(name))
+    words = scenario_words(name)
     return words[:1].upper() + words[1:]
 
 
@@ -193,11 +215,12 @@ def fact_text(value: Any) -> str:
 
 
 def _fault_check_words(name: str) -> str:
-    """`zone_freeze_lost` as "Zone freeze: requests lost (LOST)"; without a known ending it is about all of it."""
-    experiment, _, ending = name.rpartition("_")
-    if experiment and ending in _CHECKS:
-        return f"{experiment_words(experiment)}: {_CHECKS[ending]}"
-    return experiment_words(name)
+    """`zone_freeze_lost` as "Zone freeze: requests lost (LOST)", `tampered_model_answers_stay_right` likewise."""
+    known = [item for item in (*_FAULTS, *_SCENARIOS) if name.startswith(f"{item}_")]
+    ending = next((item for item in _CHECKS if name.endswith(f"_{item}")), "")
+    experiment = max(known, key=len, default=name.removesuffix(f"_{ending}"))
+    check = name.removeprefix(experiment).removeprefix("_")
+    return f"{experiment_words(experiment)}: {_CHECKS.get(check, check.replace('_', ' '))}" if check else name
 
 
 def _stopping(blocking: list[Result], required: int) -> str:

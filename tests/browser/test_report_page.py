@@ -11,7 +11,7 @@ import pytest
 from harness.verdict_json import from_json
 from reports.render import render
 from tests.golden.refresh import GOLDEN
-from tests.reports.sample import HOSTILE, VERDICTS, go, hostile, no_go
+from tests.reports.sample import HOSTILE, VERDICTS, broken, go, hostile, no_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs_chromium
 
 DESKTOP, PHONE, A4 = {"width": 1200, "height": 900}, {"width": 390, "height": 844}, {"width": 794, "height": 1123}
+_EDGES = """selector => [...document.querySelectorAll(selector)].map(item => item.getBoundingClientRect())
+  .map(box => [box.left, box.right])"""
 CHART_IDS = ("response-time", "throughput", "zones", "capacity", "distribution")
 
 
@@ -58,8 +60,9 @@ def test_verdict_gates_and_charts_are_found(opened: Callable[..., Page], name: s
         assert page.get_by_role("article").filter(has_text=result.reason).first.is_visible()
         assert page.locator(f"#gate-{result.gate} table").is_visible()
     drawn = page.get_by_role("img").count()
-    assert drawn == {"load": 4, "unknown": 0}.get(name, 5)
-    assert page.locator("figure").count() == len(CHART_IDS)
+    experiments = len({item["name"] for item in verdict.series.get("experiments", ())})
+    assert drawn == {"load": 4, "unknown": 0}.get(name, 5) + experiments
+    assert page.locator("figure").count() == len(CHART_IDS) + experiments
 
 
 def test_a_run_of_real_traffic_shows_its_verdict_all_eleven_gates_and_the_charts(opened: Callable[..., Page]) -> None:
@@ -103,12 +106,48 @@ def test_keyboard_reaches_the_gates_first(opened: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("build", [no_go, hostile])
+@pytest.mark.parametrize("build", [no_go, hostile, broken])
 def test_nothing_makes_the_page_scroll_sideways(
     opened: Callable[..., Page], build: Callable[[], Verdict], viewport: dict[str, int]
 ) -> None:
     page = opened(build(), viewport=viewport, java_script_enabled=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_each_experiment_has_a_row_that_leads_to_its_chart_and_the_numbers_of_it(opened: Callable[..., Page]) -> None:
+    page = opened(broken())
+    row = page.get_by_role("row").filter(has_text="A zone freezes and callers do not notice")
+    assert "2.1" in row.inner_text()
+    assert "median 1.6" in row.inner_text().replace("\xa0", " ")
+    row.get_by_role("link", name="Zone freeze").click()
+    figure = page.locator(page.url.partition("#")[1] + page.url.partition("#")[2])
+    assert figure.get_by_role("heading", name="Zone freeze").is_visible()
+    assert figure.get_by_role("img", name="Zone freeze: response time, share answered, answers by zone").is_visible()
+    assert "TTR 2.1" in figure.locator("svg").text_content().replace("\xa0", " ")
+    figure.locator("summary").click()
+    assert figure.get_by_role("table").get_by_role("row").count() == 16
+
+
+@pytest.mark.parametrize(("viewport", "columns"), [(PHONE, 1), (DESKTOP, 2)], ids=["phone", "desktop"])
+def test_small_charts_stand_side_by_side_where_there_is_room_and_none_is_cut(
+    opened: Callable[..., Page], viewport: dict[str, int], columns: int
+) -> None:
+    page = opened(broken(), viewport=viewport, java_script_enabled=True)
+    drawings = page.evaluate(_EDGES, "svg.multiple")
+    assert len({left for left, _ in drawings}) == columns
+    assert len({round(right - left) for left, right in drawings}) == 1
+    edges = drawings + page.evaluate(_EDGES, "svg.multiple text") + page.evaluate(_EDGES, ".experiments td")
+    assert len(edges) > 300
+    assert all(left >= 0 and right <= viewport["width"] for left, right in edges)
+
+
+def test_a_small_chart_is_never_cut_by_the_end_of_a_sheet(opened: Callable[..., Page]) -> None:
+    page = opened(broken(), viewport=A4, java_script_enabled=True)
+    page.emulate_media(media="print")
+    style = "getComputedStyle(document.querySelector('figure.multiple')).breakInside"
+    assert page.evaluate(style) == "avoid"
+    assert page.locator("figure.multiple details").first.is_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
 
 
 def test_hostile_text_is_text(opened: Callable[..., Page]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.model import Decision, Outcome, Result, Stage, Verdict
-from tests.reports.sample_experiments import with_experiments
-from tests.reports.sample_gates import RUN_ID, check, lost, p99, result, results
+from tests.reports.sample_experiments import hostile_experiment, with_experiments
+from tests.reports.sample_gates import RUN_ID, check, faults_gate, lost, p99, result, results
 from tests.reports.sample_series import series
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
@@ -84,7 +84,8 @@ def go() -> Verdict:
 
 def broken() -> Verdict:
     """A catalogue of experiments was run: most were survived, one was not, one proves nothing."""
-    return replace(no_go(), series=with_experiments(no_go().series))
+    verdict = no_go()
+    return replace(verdict, results=(*verdict.results, faults_gate()), series=with_experiments(verdict.series))
 
 
 def no_go() -> Verdict:
@@ -170,6 +171,7 @@ def hostile() -> Verdict:
     drawn = series()
     drawn["zones"] = {HOSTILE: drawn["zones"]["zone-a"]}
     drawn["faults"] = [{"kind": "{x.__class__}<b>", "subject": HOSTILE, "start_s": 10.0, "end_s": None}]
+    drawn["experiments"] = [hostile_experiment(HOSTILE)]
     return replace(
         no_go(),
         headline=f"NO-GO for {HOSTILE}",
@@ -187,7 +189,7 @@ def hostile() -> Verdict:
     )
 
 
-VERDICTS = {"go": go, "no_go": no_go, "unknown": unknown, "waived": waived, "load": load}
+VERDICTS = {"go": go, "no_go": no_go, "unknown": unknown, "waived": waived, "load": load, "broken": broken}
 
 
 def _gate(name: str) -> Result:

@@ -76,14 +76,14 @@ TRIED = (
         slow=30,
     ),
     Tried(
-        name="zone_loss_in_spike",
-        title="A zone is lost during a spike and the service recovers when it ends",
+        name="spike_in_zone_loss",
+        title="A zone crashes during a spike and the service recovers when the spike ends",
         spike=2.4,
         ttr_s=1.2,
         over_slo=18,
     ),
     Tried(
-        name="zone_drain",
+        name="graceful_drain",
         title="A zone is drained and nothing is lost",
         ttd_s=0.1,
         ttr_s=0.0,
@@ -122,14 +122,13 @@ TRIED = (
         slow=3,
     ),
     Tried(
-        name="null",
+        name="nothing",
         title="Nothing is broken and nothing is found broken",
-        subjects=(),
+        subjects=("nothing",),
         ttd_s=None,
         ttr_s=0.0,
         over_slo=0,
         first_attempt_errors=0,
-        fault=False,
         slow=1,
     ),
 )
@@ -172,6 +171,14 @@ def _twice(values: list[Any]) -> list[Any]:
 def experiments() -> list[dict[str, Any]]:
     """The thirteen, one of them three times, as the verdict holds them."""
     return [measured(tried) for tried in TRIED]
+
+
+def hostile_experiment(text: str) -> dict[str, Any]:
+    """An experiment whose every text is the given one."""
+    drawn = measured(CRASH)
+    drawn["seconds"]["zones"] = {text: drawn["seconds"]["zones"]["zone-a"]}
+    texts = dict.fromkeys(("name", "scenario", "title", "label", "reason", "load"), text)
+    return drawn | texts | {"subjects": [text], "outcome": "FAIL"}
 
 
 def measured(tried: Tried) -> dict[str, Any]:

@@ -136,3 +136,18 @@ def _faults() -> tuple[Result, ...]:
         result("first_attempts", "Operations", "Requests succeed at the first attempt", retries, refused),
         result("zone_failure", "Testing", "Losing a zone goes unnoticed", *checks),
     )
+
+
+def faults_gate() -> Result:
+    """The gate over the catalogue of experiments: one fault cost too much, one experiment proves nothing."""
+    words = "3 to 11 of 1,100 requests lost while the fault lasted and 5 s after; 0 allowed"
+    numbers: dict[str, Any] = {"observed": 11.0, "limit": 0.0, "unit": "requests", "interval": (3.0, 11.0), "n": 1_100}
+    checks = (
+        check("zone_freeze_experiment", "zone_freeze: baseline met, fault in place and gone, every step done"),
+        seconds("zone_freeze_ttr", 2.1, 3.0, "the SLO was met again and kept for 5 s after"),
+        check("two_zones_lost_lost", words, Outcome.FAIL, **numbers),
+        seconds("two_zones_lost_ttr", 4.4, 6.0, "the SLO was met again and kept for 5 s after"),
+        check("tampered_model_answers_stay_right", "tampered_model: answers-stay-right read as expected"),
+        check("disk_full_experiment", "disk_full: the fault was never proven in place", Outcome.UNKNOWN),
+    )
+    return result("fault_tolerance", "Testing", "Some faults cost more than promised", *checks)

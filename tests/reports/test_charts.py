@@ -10,7 +10,7 @@ import pytest
 
 from reports.charts import charts
 from reports.render import render
-from tests.reports.sample import go
+from tests.reports.sample import broken, go
 from tests.reports.sample_series import series
 
 if TYPE_CHECKING:
@@ -130,3 +130,31 @@ def test_each_drawing_is_small_labelled_and_described() -> None:
         assert re.search(r"<title id=.*?>.+</title>\s*<desc id=.*?>.+</desc>", drawing)
         assert "(log)" in drawing or "requests per second" in drawing
         assert not re.search(r"#[0-9a-f]{3,6}\b", drawing)  # colours are the style's, so that both themes work
+
+
+def test_many_experiments_share_one_label_and_a_few_have_their_own() -> None:
+    many = broken().series
+    frame = chart("throughput", many).frame
+    assert frame is not None
+    assert [item.label for item in frame.scenarios][-2:] == ["staircase", "broken on purpose"]
+    assert {item.label for item in frame.faults} == {""}
+    assert any(item.story.startswith("zone-b frozen, from") for item in frame.faults)
+    few = chart("throughput", many | {"experiments": many["experiments"][:2]}).frame
+    assert few is not None
+    assert "rollback" in [item.label for item in few.scenarios]
+
+
+def test_experiments_with_charts_of_their_own_have_no_histogram() -> None:
+    assert len(chart("distribution", series()).rows) == 6
+    assert [row.label for row in chart("distribution", broken().series).rows][-1] == "staircase"
+
+
+def test_a_label_without_room_is_left_out_and_its_story_kept() -> None:
+    run = series()
+    run["faults"] = [
+        {"kind": "zone_freeze", "subject": "zone-a", "start_s": at, "end_s": at + 1} for at in (50, 51, 52)
+    ]
+    frame = chart("throughput", run).frame
+    assert frame is not None
+    assert [item.label for item in frame.faults] == ["zone-a frozen", "zone-a frozen", ""]
+    assert frame.faults[2].story.startswith("zone-a frozen, from 52 s")

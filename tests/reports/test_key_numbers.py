@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reports.key_numbers import KeyNumber, key_numbers
-from tests.reports.sample import go, load, unknown, waived
+from tests.reports.sample import broken, go, load, unknown, waived
 
 if TYPE_CHECKING:
     from harness.model import Verdict
@@ -58,3 +58,23 @@ def test_a_gate_not_judged_has_no_outcome() -> None:
 
 def test_no_gates_at_all_still_lists_every_number() -> None:
     assert len(key_numbers(replace(go(), results=()))) == len(key_numbers(go()))
+
+
+def test_faults_are_counted_and_the_slowest_recovery_has_its_own_limit() -> None:
+    survived, slowest = key_numbers(broken())[-2:]
+    assert (survived.name, survived.observed) == ("Known faults survived as promised", "9 of 11")
+    assert survived.mark is not None
+    assert survived.mark.word == "Failed"
+    assert slowest.name == "Slowest recovery after a fault (two zones lost)"
+    assert (slowest.observed, slowest.limit) == ("4.4\xa0s", "≤ 6\xa0s")
+    assert slowest.mark is not None
+    assert slowest.mark.word == "Passed"
+
+
+def test_a_recovery_that_the_plan_does_not_limit_is_not_called_good() -> None:
+    unlimited = replace(broken(), results=())
+    assert (key_numbers(unlimited)[-1].limit, key_numbers(unlimited)[-1].mark) == ("", None)
+
+
+def test_without_experiments_no_fault_is_counted() -> None:
+    assert not any("fault" in item.name.lower() for item in key_numbers(go()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.scales import Scale, area, line, linear, logarithmic, stems
+from reports.scales import Scale, area, line, linear, logarithmic, stems, steps
 
 
 def test_linear_places_and_clamps() -> None:
@@ -37,3 +37,7 @@ def test_paths() -> None:
     assert line([None, None]) == ""
     assert stems([(2.0, 3.0)], 9.0) == "M2 9V3"
     assert area([(0.0, 1.0), (2.0, 1.0)], [(0.0, 0.0), (2.0, 0.0)]) == "M0 1L2 1 2 0 0 0Z"
+
+
+def test_steps_are_level_over_each_stretch_and_break_where_there_is_none() -> None:
+    assert steps([(0.0, 1.0, 5.0), (1.0, 2.0, None), (2.0, 3.0, 4.0)]) == [(0, 5), (1, 5), None, (2, 4), (3, 4)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.summary import summary_lines
-from tests.reports.sample import go, no_go, waived
+from tests.reports.sample import broken, go, no_go, waived
 
 
 def test_go_is_three_lines_and_what_was_not_judged() -> None:
@@ -31,3 +31,13 @@ def test_a_waiver_is_told_with_its_owner() -> None:
 
 def test_every_line_is_one_line() -> None:
     assert not any("\n" in line for line in summary_lines(no_go()))
+
+
+def test_what_became_of_the_faults_is_told_with_each_that_was_not_survived() -> None:
+    lines = summary_lines(broken())
+    at = lines.index("  ✗ known faults survived as promised: 9 of 11; slowest recovery 4.4 s (two zones lost)")
+    assert [line.strip()[:16] for line in lines[at + 1 : at + 4]] == [
+        "✗ Two zones lost",
+        "? Disk full: the",
+        "not judged: 2, l",
+    ]

@@ -62,3 +62,34 @@ def test_checks_of_the_generator_bear_scenarios_names() -> None:
 def test_the_short_steps_of_a_search_share_a_label() -> None:
     labels = [wording.scenario_label(name) for name in ("sustained", "staircase", "search-1", "search-2", "search-10")]
     assert labels == ["sustained load", "staircase", "search", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("zone_freeze_lost", "Zone freeze: requests lost (LOST)"),
+        ("two_zones_lost_over_slo", "Two zones lost: requests over the latency objective"),
+        ("two_zones_lost_lost", "Two zones lost: requests lost (LOST)"),
+        ("spike_in_zone_loss_retry_amplification", "Zone lost in a spike: attempts for each request"),
+        ("tampered_model_answers_stay_right", "Tampered model: answers stay right"),
+        ("nothing_experiment", "Nothing broken (control): done as its file says"),
+        ("vm_zone_suspended_ttr", "Vm zone suspended: time to recover (TTR)"),
+        ("experiments", "experiments"),
+    ],
+)
+def test_checks_of_faults_are_told_by_experiment_and_number(name: str, told: str) -> None:
+    assert wording.check_words("fault_tolerance", name) == told
+
+
+def test_a_repeat_is_numbered() -> None:
+    assert wording.scenario_words("zone_freeze#2") == "zone freeze, repeat 2"
+
+
+def test_names_are_listed_and_long_ones_shortened() -> None:
+    assert [wording.listed(parts) for parts in ((), ("a",), ("a", "b"), ("a", "b", "c"))] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
+    assert [wording.shortened(text, 4) for text in ("zone", "zones")] == ["zone", "zon…"]
