@@ -13,7 +13,7 @@ from reports import readings, series_tables
 from reports.capacity_chart import capacity_chart
 from reports.chart import Chart, Curve, Row
 from reports.frame import LEFT, RIGHT, Rule, frame, time_axis
-from reports.scales import Point, Scale, area, line, linear, logarithmic, stems
+from reports.scales import Point, Scale, area, line, linear, logarithmic, stacked, stems
 from reports.series import Distribution, Series, Values, read, read_capacity
 from reports.wording import scenario_words
 
@@ -91,7 +91,7 @@ def _zones(blank: Chart, drawn: Series, run: Series) -> Chart:
     """Answers of each zone, stacked from the bottom in the zones' order."""
     if not any(value for values in drawn.zones.values() for value in values):
         return blank
-    layers = _stacked(drawn.zones, len(drawn.t_s))
+    layers = stacked(drawn.zones, len(drawn.t_s))
     y = linear(max(max(upper) for _, _, upper in layers), blank.bottom, blank.top)
     return replace(
         _over_time(blank, drawn, y),
@@ -153,16 +153,6 @@ def _offers(run: Series, y: Scale) -> tuple[Rule, ...]:
     """The offered rate of each phase."""
     x = time_axis(run)
     return tuple(Rule(x.place(item.start_s), x.place(item.end_s), y.place(item.rate_rps)) for item in run.phases)
-
-
-def _stacked(zones: Mapping[str, Values], bins: int) -> list[tuple[str, list[float], list[float]]]:
-    """Each zone with its lower and upper line, in the zones' order; a bin without a value counts as zero."""
-    layers, lower = [], [0.0] * bins
-    for zone, values in zones.items():
-        upper = [below + (value or 0.0) for below, value in zip(lower, values, strict=True)]
-        layers.append((zone, lower, upper))
-        lower = upper
-    return layers
 
 
 def _row(place: int, item: Distribution, x: Scale, limit_ms: float | None) -> Row:

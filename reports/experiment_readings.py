@@ -20,7 +20,7 @@ def reading(item: Try) -> str:
         case "PASS":
             return _survived(item)
         case "FAIL":
-            return f"Not survived as promised: {item.reason}."
+            return f"Did not go as promised: {item.reason}."
         case _:
             return f"This experiment proves nothing: {item.reason}."
 

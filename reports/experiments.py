@@ -128,13 +128,9 @@ class Experiment:
         """Whether something is broken by it."""
         return self.worst.name not in _NO_FAULT
 
-    def figures(self, name: str) -> tuple[float, ...]:
-        """The values of one number, of the tries that measured it."""
-        return tuple(value for value in (getattr(item, name) for item in self.tries) if value is not None)
-
     def summed_up(self, name: str, worst: Callable[..., float] = max) -> tuple[Value, Value, int]:
         """The worst and the median of one number, and how many tries did not measure it."""
-        found = self.figures(name)
+        found = [value for value in (getattr(item, name) for item in self.tries) if value is not None]
         missing = len(self.tries) - len(found)
         return (worst(found), median(found), missing) if found else (None, None, missing)
 

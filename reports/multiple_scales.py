@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reports.experiments import Try
     from reports.series import Value
 
-LEFT, RIGHT = 42, 386
+LEFT, RIGHT = 42, 378
 TIMES, GOOD, ZONES = (60.0, 150.0), (172.0, 204.0), (226.0, 306.0)
 """Top and bottom of the panels: response time, share of good answers, answers by zone."""
 _FLOORS = (0.99, 0.95, 0.9, 0.8, 0.5, 0.0)

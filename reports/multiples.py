@@ -14,7 +14,7 @@ from reports.experiment_readings import reading, tries_words
 from reports.experiments import read_experiments
 from reports.multiple_marks import Name, Shade, Upright, names, shade, uprights
 from reports.multiple_scales import TIMES, ZONES, Axes, axes
-from reports.scales import area, line, steps
+from reports.scales import area, line, stacked, steps
 from reports.series_tables import experiment_seconds
 from reports.wording import OUTCOMES, Mark, experiment_words
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from reports.series import Values
     from reports.series_tables import Table
 
+_Layer = tuple[str, list[float], list[float]]
+"""A zone with the lower and the upper line of its band."""
 _ZONE_STYLES = 4
 _POINTS_MAX = 100
 """About three units of the drawing each; of more seconds, each point stands for several."""
@@ -53,7 +55,6 @@ class Multiple:
     """One experiment's figure: its words, and its drawing and numbers where any second of it was measured."""
 
     name: str
-    title: str
     label: str
     tries: str
     mark: Mark
@@ -92,7 +93,6 @@ def _multiple(experiment: Experiment, shared: Axes | None, styles: Mapping[str, 
     thin = replace(item, seconds=item.seconds.coarse(_POINTS_MAX)) if item.drawn else item
     return Multiple(
         name=experiment_words(item.name),
-        title=item.title,
         label=item.label,
         tries=tries_words(experiment),
         mark=OUTCOMES[item.outcome],
@@ -103,7 +103,7 @@ def _multiple(experiment: Experiment, shared: Axes | None, styles: Mapping[str, 
 
 
 def _drawing(item: Try, shared: Axes, styles: Mapping[str, str]) -> Drawing:
-    layers = _stacked(item)
+    layers = stacked(dict(sorted(item.seconds.zones.items())), len(item.seconds.t_s))
     return Drawing(
         shade=shade(item, shared.x),
         uprights=uprights(item, shared.x),
@@ -151,19 +151,7 @@ def _failed(item: Try, shared: Axes) -> str:
     return "".join(bars)
 
 
-def _stacked(item: Try) -> dict[str, tuple[list[float], list[float]]]:
-    """Lower and upper line of each zone in the zones' order; a second without a value counts as zero."""
-    layers, lower = {}, [0.0] * len(item.seconds.t_s)
-    for zone in sorted(item.seconds.zones):
-        upper = [below + (value or 0.0) for below, value in zip(lower, item.seconds.zones[zone], strict=True)]
-        layers[zone] = (lower, upper)
-        lower = upper
-    return layers
-
-
-def _areas(
-    item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]], styles: Mapping[str, str]
-) -> tuple[Curve, ...]:
+def _areas(item: Try, shared: Axes, layers: list[_Layer], styles: Mapping[str, str]) -> tuple[Curve, ...]:
     y = shared.zones
     if y is None:
         return ()
@@ -171,9 +159,7 @@ def _areas(
     def corners(values: list[float]) -> list[Point]:
         return [corner for corner in _corners(item, values, shared.x, y) if corner is not None]
 
-    return tuple(
-        Curve(zone, styles[zone], area(corners(upper), corners(lower))) for zone, (lower, upper) in layers.items()
-    )
+    return tuple(Curve(zone, styles[zone], area(corners(upper), corners(lower))) for zone, lower, upper in layers)
 
 
 def _line_names(item: Try, shared: Axes) -> tuple[Name, ...]:
@@ -184,13 +170,13 @@ def _line_names(item: Try, shared: Axes) -> tuple[Name, ...]:
     return names(((shared.times.place(value), text, text.lower()) for text, value in last if value), TIMES[1])
 
 
-def _zone_names(item: Try, shared: Axes, layers: Mapping[str, tuple[list[float], list[float]]]) -> tuple[Name, ...]:
+def _zone_names(item: Try, shared: Axes, layers: list[_Layer]) -> tuple[Name, ...]:
     """Beside the middle of each band where it ends; what was broken stands out."""
     if shared.zones is None:
         return ()
     broken = () if item.requested_s is None else item.subjects
     wanted = [
         (shared.zones.place((lower[-1] + upper[-1]) / 2), zone, "broken" if zone in broken else "zone")
-        for zone, (lower, upper) in layers.items()
+        for zone, lower, upper in layers
     ]
     return names(wanted, ZONES[1])

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from reports.numbers import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Point = tuple[float, float]
 
@@ -91,6 +91,16 @@ def stems(points: Iterable[Point], base: float) -> str:
 def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:
     """An SVG path around the area between two lines of equal length."""
     return _stroke([*upper, *reversed(lower)]) + "Z" if upper else ""
+
+
+def stacked(bands: Mapping[str, Sequence[float | None]], count: int) -> list[tuple[str, list[float], list[float]]]:
+    """Each band of `count` values with its lower and upper line, in the given order; without a value counts as zero."""
+    layers, lower = [], [0.0] * count
+    for name, values in bands.items():
+        upper = [below + (value or 0.0) for below, value in zip(lower, values, strict=True)]
+        layers.append((name, lower, upper))
+        lower = upper
+    return layers
 
 
 def _stroke(points: Sequence[Point | None]) -> str:

@@ -50,7 +50,7 @@ def test_objectives_that_were_never_missed_are_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        ("FAIL", "Not survived as promised: the fault cost too much."),
+        ("FAIL", "Did not go as promised: the fault cost too much."),
         ("UNKNOWN", "This experiment proves nothing: the fault cost too much."),
     ],
 )
