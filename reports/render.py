@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.model import Verdict
 
 _BLOCKERS_ON_PAGE_ONE = 6
+_CHECKS_UNFOLDED = 16
+"""A gate with more checks shows those that did not pass; the others unfold."""
 
 
 def render(verdict: Verdict) -> str:
@@ -37,6 +39,7 @@ def render(verdict: Verdict) -> str:
             titles={result.gate: result.title for result in verdict.results},
             blocking=[result for result in wording.worst_first(verdict.results) if result.blocks],
             blockers_shown=_BLOCKERS_ON_PAGE_ONE,
+            checks_unfolded=_CHECKS_UNFOLDED,
             key_numbers=key_numbers(verdict),
             charts=charts(verdict.series),
             experiments=_experiments(verdict.series),

@@ -93,6 +93,11 @@ def test_detection_and_recovery_are_marked_where_they_were_measured() -> None:
     assert marks["ttd"].row != marks["ttr"].row
 
 
+def test_a_recovery_in_no_time_was_measured_and_is_marked() -> None:
+    marks = drawing("Zone crash", drawn([measured(replace(CRASH, ttr_s=0.0))])).uprights
+    assert "TTR 0\xa0s" in {mark.label for mark in marks}
+
+
 @pytest.mark.parametrize(("field", "style"), [("ttd_s", "ttd"), ("ttr_s", "ttr"), ("in_place_s", "in-place")])
 def test_what_was_not_measured_is_not_marked(field: str, style: str) -> None:
     item = measured(CRASH)

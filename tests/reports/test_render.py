@@ -11,6 +11,7 @@ import pytest
 
 from reports.render import render
 from tests.reports.sample import HOSTILE, VERDICTS, go, hostile, load, no_go, unknown, waived
+from tests.reports.sample_gates import faults_gate
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -119,6 +120,21 @@ def test_an_expired_waiver_is_told_as_such() -> None:
 
 def test_stage_load_says_that_it_is_no_launch_decision() -> None:
     assert "this is no launch decision" in Page(render(load())).text.partition("Every gate")[0]
+
+
+def test_of_many_checks_those_that_passed_unfold_and_the_others_stand_open() -> None:
+    gate = faults_gate()
+    passed = tuple(replace(gate.checks[0], name=f"zone_{place}_lost", reason=f"held {place}") for place in range(20))
+    page = render(replace(go(), results=(replace(gate, checks=(*gate.checks, *passed)),)))
+    article = page[page.index('id="gate-fault_tolerance"') : page.index("</article>")]
+    shown, _, folded = article.partition("<details>")
+    assert "The 24 checks that passed" in folded
+    assert all(f"held {place}" in folded for place in range(20))
+    assert "3 to 11 of 1,100 requests lost" in shown
+    assert "the fault was never proven in place" in shown
+    assert "held 1" not in shown
+    all_passed = render(replace(go(), results=(replace(gate, checks=passed),)))
+    assert all_passed.count('<table class="checks">') == 1
 
 
 def test_more_blockers_than_fit_are_counted() -> None:
