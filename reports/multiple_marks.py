@@ -82,23 +82,23 @@ def uprights(item: Try, x: Scale) -> tuple[Upright, ...]:
         after_s = item.in_place_s - item.requested_s
         story = f"the fault was proven in place after {quantity(after_s, 's')}"
         found.append(Upright(x.place(after_s), "in-place", "", 0.0, "start", 0, story))
-    for row, (style, after, meaning) in enumerate(
-        (
-            ("ttd", item.ttd_s, "the edge stopped sending there"),
-            ("ttr", item.ttr_s, "the objectives were met again"),
-        )
-    ):
-        if after is not None:
-            found.append(_labelled(x, after, style, row, meaning))
-    return tuple(found)
+    told = (
+        (item.ttd_s, "ttd", "the edge stopped sending there"),
+        (item.ttr_s, "ttr", "the objectives were met again"),
+    )
+    seen = sorted((after_s, style, meaning) for after_s, style, meaning in told if after_s is not None)
+    return (*found, *(_labelled(x, *mark, row) for row, mark in enumerate(seen, start=1)))
 
 
-def _labelled(x: Scale, after_s: float, style: str, row: int, meaning: str) -> Upright:
-    """The label stands right of its line, or left of it where it would leave the drawing."""
+def _labelled(x: Scale, after_s: float, style: str, meaning: str, row: int) -> Upright:
+    """The label stands right of its line, or left of it where it would leave the drawing.
+
+    The earlier mark is in the upper row, so that its line does not cross the later one's label.
+    """
     at, label = x.place(after_s), f"{style.upper()} {quantity(after_s, 's')}"
     fits = at + _BESIDE + len(label) * _LETTER_WIDTH <= x.end
     beside, anchor = (at + _BESIDE, "start") if fits else (at - _BESIDE, "end")
-    return Upright(at, style, label, round(beside, 1), anchor, row + 1, f"{label}: {meaning}")
+    return Upright(at, style, label, round(beside, 1), anchor, row, f"{label}: {meaning}")
 
 
 def names(wanted: Iterable[tuple[float, str, str]], bottom: float) -> tuple[Name, ...]:

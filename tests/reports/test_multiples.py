@@ -90,7 +90,12 @@ def test_detection_and_recovery_are_marked_where_they_were_measured() -> None:
     places = {style: found.axes.x.place(at) for style, at in (("in-place", 0.08), ("ttd", 0.31), ("ttr", 0.6))}
     assert {style: mark.at for style, mark in marks.items()} == places
     assert (marks["ttd"].label, marks["ttr"].label) == ("TTD 0.31\xa0s", "TTR 0.6\xa0s")
-    assert marks["ttd"].row != marks["ttr"].row
+    assert (marks["ttd"].row, marks["ttr"].row) == (1, 2)
+
+
+def test_the_earlier_mark_is_labelled_above_so_that_no_line_crosses_a_label() -> None:
+    marks = drawing("Zone crash", drawn([measured(replace(CRASH, ttd_s=0.9, ttr_s=0.2))])).uprights
+    assert [(mark.style, mark.row) for mark in marks if mark.row] == [("ttr", 1), ("ttd", 2)]
 
 
 def test_a_recovery_in_no_time_was_measured_and_is_marked() -> None:
