@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.slices import SECOND_NS, events, fault_windows, largest_gap_s
+from harness.fault_windows import spared_windows
+from harness.slices import SECOND_NS, largest_gap_s
 from harness.validity import beyond_promise
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ class Readings:
 
     stamps_ns: Reals
     values: Reals
+
+    def growth(self, span_ns: tuple[float, float]) -> Reals | None:
+        """By how much in all from the last reading before a span to the first after it; None when it was not watched.
+
+        An edge that began anew meanwhile counts from 0: what it had counted before its end, unread, is lost.
+        """
+        first = int(np.searchsorted(self.stamps_ns, span_ns[0], side="right")) - 1
+        last = int(np.searchsorted(self.stamps_ns, span_ns[1], side="left"))
+        if first < 0 or last >= len(self.stamps_ns):
+            return None
+        values = self.values[first : last + 1]
+        steps = np.where(np.diff(values, axis=0) < 0, values[1:], np.diff(values, axis=0))
+        edges_s = (span_ns[0] - self.stamps_ns[first], self.stamps_ns[last] - span_ns[1])
+        return None if max(edges_s) > GAP_S_MAX * SECOND_NS or np.isnan(steps).any() else steps.sum(axis=0)
 
     def unread_s(self, span_ns: tuple[float, float]) -> float:
         """For how long the load was not watched; 0 when it was read before, after and at least once a second."""
@@ -97,6 +112,30 @@ def attempts(counters: Readings, hosts: Readings, spared: Spans) -> Attempts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class WindowAttempts:
+    """What the edge counted over a fault's window: attempts, first ones, and those of them that went wrong."""
+
+    attempts: float
+    first: float
+    errors: float
+
+    @property
+    def amplification(self) -> float:
+        """Attempts / requests; infinite when none was a first attempt."""
+        return self.attempts / self.first if self.first > 0 else math.inf
+
+
+def attempts_within(edge: Evidence, zones: Sequence[str], span_ns: tuple[float, float]) -> WindowAttempts | None:
+    """Attempts at the zones within `span_ns`; None when the edge was not read around or within it."""
+    counters = counter_readings(edge, "primary").growth(span_ns)
+    hosts = host_readings(edge, "primary", zones).growth(span_ns)
+    if counters is None or hosts is None:
+        return None
+    total, retries, refused = (float(value) for value in counters)
+    return WindowAttempts(total, total - retries, max(float(hosts[0]), retries + refused))
+
+
 def counter_readings(edge: Evidence, cluster: str) -> Readings:
     """The cluster's COUNTERS."""
     table = edge.tables["counters"]
@@ -121,9 +160,7 @@ def spared_ns(case: Case) -> Spans:
     """Faults until they settled, and steps of a search for capacity beyond the promise until what they sent is over."""
     scenarios, beyond = case.evidence["ledger"].facts["scenarios"], beyond_promise(case)
     starts = [float(phase["start_ns"]) for facts in scenarios.values() for phase in facts["phases"]]
-    spared = fault_windows(events(case.evidence["timeline"]))
-    if "zone_crash" in scenarios and not spared:
-        raise ValueError("the load of zone_crash is in the ledger but no fault is on the timeline")
+    spared = spared_windows(case)
     for scenario, name in sorted(beyond):
         for phase in (phase for phase in scenarios[scenario]["phases"] if phase["name"] == name):
             end = float(phase["end_ns"])

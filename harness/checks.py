@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.fault_windows import outside, own_windows
 from harness.model import Case, Check, Outcome
-from harness.slices import Requests, block_counts
+from harness.plan_experiments import ROLLBACK
+from harness.slices import Requests, block_counts, events
 from harness.stats import Counts, Reals, Ruling, judge_proportion, quantile, quantile_interval
 from harness.validity import BLAME, LATENCY_BUDGET, objections, other_versions
 
@@ -42,12 +44,15 @@ def inadmissible(
 ) -> tuple[Check, ...]:
     """One UNKNOWN when the load of `scenario` can't carry a claim about the version to launch; empty when it can.
 
-    In a rollback the candidate answers too, by design; its gate reads the versions itself. The arguments are those of
-    `validity.objections`.
+    In a rollback the candidate answers too, by design; its gate reads the versions itself. So may it in the fault's
+    window of an experiment of the catalogue. The arguments are those of `validity.objections`.
     """
     if found := objections(case, ledger, scenario, phases, budget=budget):
         return blame_generator(name, found)
-    if scenario != "rollback" and (others := other_versions(case.plan, ledger.of(scenario))):
+    rows = ledger.of(scenario)
+    if scenario.partition("#")[0] in case.plan.catalogue:
+        rows = rows.where(outside(rows.intended_ns, own_windows(events(case.evidence["timeline"]), scenario)))
+    if scenario != ROLLBACK and (others := other_versions(case.plan, rows)):
         return (unknown(name, f"{scenario}: {others}"),)
     return ()
 

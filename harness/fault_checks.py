@@ -56,9 +56,8 @@ def kept(name: str, rows: Requests, lost_max: float, when: str) -> Check:
     )
 
 
-def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float]) -> Check:
+def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float], limit_s: float) -> Check:
     """TTD against its limit."""
-    limit_s = experiment_limit(case, "zone_crash", "ttd_s_max")
     found = detection(case.evidence["edge"], rows, zone, fault_ns, case.plan.slo.timeout_s)
     if found.blind:
         return unknown("ttd", found.blind)
@@ -69,10 +68,9 @@ def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float
     return limited("ttd", found.ttd_s, limit_s, "s", reason=reason)
 
 
-def recovered(case: Case, rows: Requests, requested_ns: float) -> Check:
+def recovered(case: Case, rows: Requests, requested_ns: float, limit_s: float) -> Check:
     """TTR against its limit; UNKNOWN when the load ended too soon to tell."""
-    limit_s = experiment_limit(case, "zone_crash", "ttr_s_max")
-    found = ttr_s(rows, requested_ns, case.plan.slo)
+    found = ttr_s(rows, requested_ns, case.plan)
     if found is not None:
         reason = f"the SLO was met again {found:.1f} s after the fault and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
         return limited("ttr", found, limit_s, "s", reason=reason)

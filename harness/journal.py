@@ -7,42 +7,59 @@ that the Plan names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.model import Case, Evidence
+    from harness.plan_types import Plan
 
 Journal = Mapping[str, Any]
+Facts = Mapping[str, Any]
+"""What the evidence says of one run: its names, how it ended, and its journal."""
+NONE: Collection[str] = ()
 
 
-def objections(case: Case, name: str) -> tuple[str, ...]:
-    """Why the experiment `name` of the Plan can't carry a claim, each reason its own; empty when it can."""
-    evidence = case.evidence[name]
-    journal: Journal = evidence.facts["journal"]
-    found = [*_identity(case, name), *_baseline(journal), *_method(journal), *_rollbacks(journal)]
-    if deviated(evidence):  # that is the subject's, and ends the experiment as failed too
+def objections(plan: Plan, facts: Facts, name: str, expectations: Collection[str] = NONE) -> tuple[str, ...]:
+    """Why `facts` are no proof of the Plan's experiment `name`, each reason its own; empty when they are.
+
+    A probe among `expectations` that reads "no" is no objection: that is the service's answer, and is judged.
+    """
+    if facts["journal"] is None:
+        return (str(facts["error"]) or "no journal",)
+    journal: Journal = facts["journal"]
+    found = [*_identity(plan, facts, name), *_baseline(journal), *_method(journal, expectations), *_rollbacks(journal)]
+    if left := facts.get("open_faults"):
+        found.append(f"rollback failed: {', '.join(left)} still open when it had ended{_healed(facts)}")
+    if journal["status"] == "interrupted":
+        return (_interrupted(facts), *found)
+    if deviated(facts):  # that is the subject's, and ends the experiment as failed too
         return tuple(found)
     if journal["status"] != "completed":
         found.append(f"the experiment ended as {journal['status']!r}, not as completed")
-    if evidence.facts["exit_code"] != 0:
-        found.append(f"the experiment's exit code was {evidence.facts['exit_code']}")
+    if facts["exit_code"] != 0:
+        found.append(f"the experiment's exit code was {facts['exit_code']}")
     return tuple(found)
 
 
-def deviated(evidence: Evidence) -> bool:
+def deviated(facts: Facts) -> bool:
     """Whether the steady state was gone at the end; so it counts unless the journal says otherwise."""
-    journal: Journal = evidence.facts["journal"]
+    journal: Journal = facts["journal"]
     return journal["deviated"] is not False or not _met(journal, "after")
 
 
-def _identity(case: Case, name: str) -> list[str]:
+def readings(facts: Facts, probe: str) -> list[bool]:
+    """What the method's probe of that name read, each time that it was run and did not fail: as expected, or not."""
+    run = [entry for entry in facts["journal"]["run"] if _name(entry) == probe]
+    return [not _reads_no(entry) for entry in run if entry.get("status") == "succeeded"]
+
+
+def _identity(plan: Plan, facts: Facts, name: str) -> list[str]:
     """Whether the record is of this experiment, and from the Plan's file where the Plan names one."""
-    facts, planned, found = case.evidence[name].facts, case.plan.experiments.get(name), []
+    planned, found = plan.experiments.get(name), []
     if facts["experiment"] != name:
         found.append(f"another experiment: the record is of {facts['experiment']!r}, not of {name!r}")
-    if planned is not None and facts["file"] != planned.file:
-        found.append(f"another experiment: {facts['file']} was run; the Plan names {planned.file}")
+    if planned is not None and facts["file"] != planned.file_of(name):
+        found.append(f"another experiment: {facts['file']} was run; the Plan names {planned.file_of(name)}")
     if not facts["journal"]["experiment"]["title"]:
         found.append("the journal names no experiment")
     return found
@@ -52,13 +69,14 @@ def _baseline(journal: Journal) -> list[str]:
     return [] if _met(journal, "before") else ["baseline not met: the steady state was not there before the fault"]
 
 
-def _method(journal: Journal) -> list[str]:
+def _method(journal: Journal, expectations: Collection[str]) -> list[str]:
     planned, run = journal["experiment"]["method"], journal["run"]
     if not run:
         return ["skipped: no activity of the experiment was run"]
+    failed = [f"activity failed: {_name(entry)}" for entry in _failures(run, expectations)]
     if len(run) < len(planned):
-        return [f"skipped: only {len(run)} of {len(planned)} activities were run"]
-    return [f"activity failed: {_name(entry)}" for entry in _failures(run)]
+        return [*failed, f"skipped: only {len(run)} of {len(planned)} activities were run"]
+    return failed
 
 
 def _rollbacks(journal: Journal) -> list[str]:
@@ -68,18 +86,35 @@ def _rollbacks(journal: Journal) -> list[str]:
     return [f"rollback failed: {_name(entry)}" for entry in _failures(run)]
 
 
+def _interrupted(facts: Facts) -> str:
+    by = facts.get("ended_by", "itself")
+    return f"interrupted: ended by {'a signal' if by == 'itself' else f'its {by}'}, before it was through"
+
+
+def _healed(facts: Facts) -> str:
+    return "; it was healed after that" if facts.get("healed") else ", and it could not be healed"
+
+
 def _met(journal: Journal, moment: str) -> bool:
     state = journal["steady_states"][moment]
     return state is not None and state["steady_state_met"] is True
 
 
-def _failures(run: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _failures(run: Sequence[Mapping[str, Any]], expectations: Collection[str] = NONE) -> list[Mapping[str, Any]]:
     """Activities that failed, and probes that read "no": outside a hypothesis the tool judges no tolerance."""
-    return [entry for entry in run if entry.get("status") != "succeeded" or _reads_no(entry)]
+    return [
+        entry
+        for entry in run
+        if entry.get("status") != "succeeded" or (_reads_no(entry) and _name(entry) not in expectations)
+    ]
 
 
 def _reads_no(entry: Mapping[str, Any]) -> bool:
-    return entry["activity"].get("tolerance") is True and entry.get("output") is not True
+    """Whether a probe read something else than its tolerance, a plain value; without one it says nothing."""
+    if "tolerance" not in entry["activity"]:
+        return False
+    wanted, output = entry["activity"]["tolerance"], entry.get("output")
+    return type(output) is not type(wanted) or output != wanted
 
 
 def _name(entry: Mapping[str, Any]) -> str:

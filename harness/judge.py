@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import stages
+from harness.experiment_series import experiment_series
 from harness.gates import all_gates
 from harness.model import Case, Check, Decision, Gate, Outcome, Result, Verdict, worst
+from harness.profiles import runs_catalogue
 from harness.series import series
 from harness.slices import read_once
 from harness.stages import check_gates
@@ -51,9 +53,9 @@ def judge(
     if not known:
         raise ValueError("no gates to judge by: without a gate nothing is proven")
     today = dt.datetime.fromisoformat(run.as_of).date()
-    names = stages.selected(plan)
+    names = stages.selected(plan, runs_catalogue=runs_catalogue(run.profile))
     results = tuple(_waive(_result(known.get(name), name, plan, run, evidence), plan, today) for name in names)
-    not_judged = tuple(_left_out(gate, plan) for name, gate in sorted(known.items()) if name not in names)
+    not_judged = tuple(_left_out(gate, plan, run) for name, gate in sorted(known.items()) if name not in names)
     blocking = [result for result in results if result.blocks]
     environment = evidence["environment"].facts if "environment" in evidence else {}
     return Verdict(
@@ -75,7 +77,7 @@ def judge(
         next_action=next_action(results, interrupted=run.interrupted),
         limits_of_evidence=limits_of_evidence(plan, environment, _origin(evidence)),
         environment=environment,
-        series=_series(evidence, plan),
+        series=_series(evidence, plan, results),
     )
 
 
@@ -175,8 +177,9 @@ def _out_of_date(item: Waiver, today: dt.date) -> str:
     return f"expired on {item.expires}" if item.expires < today else f"begins only on {item.granted}"
 
 
-def _left_out(gate: Gate, plan: Plan) -> dict[str, str]:
-    return {"gate": gate.id, "title": gate.title, "reason": f"stage {plan.launch.stage} does not require it"}
+def _left_out(gate: Gate, plan: Plan, run: RunFacts) -> dict[str, str]:
+    reason = stages.why_not_judged(gate.id, plan, run.profile)
+    return {"gate": gate.id, "title": gate.title, "reason": reason}
 
 
 def _waiver(item: Waiver, today: dt.date) -> dict[str, str]:
@@ -191,8 +194,8 @@ def _declaration(name: str, item: Declaration, today: dt.date) -> dict[str, str]
     return {"name": name, "statement": item.statement, "owner": item.owner, "state": state} | dates
 
 
-def _series(evidence: Mapping[str, Evidence], plan: Plan) -> Mapping[str, Any]:
+def _series(evidence: Mapping[str, Evidence], plan: Plan, results: tuple[Result, ...]) -> Mapping[str, Any]:
     try:
-        return series(evidence, plan)
+        return {**series(evidence, plan), "experiments": experiment_series(Case(plan, evidence), results)}
     except Exception as error:  # noqa: BLE001 - broken evidence leaves a report without charts, with the reason
         return {"error": f"no charts: {type(error).__name__}: {error}"}

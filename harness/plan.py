@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
+from harness.catalogue import check_files
 from harness.plan_types import Plan
 
 if TYPE_CHECKING:
@@ -47,12 +48,15 @@ class LoadedPlan:
 
 
 def load_plan(path: Path) -> LoadedPlan:
-    """Read and validate the Plan at `path`; raises PlanError."""
+    """Read and validate the Plan at `path`, and the files of its experiments; raises PlanError."""
     try:
         source = path.read_bytes()
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror}); the README shows a first Plan") from error
-    return LoadedPlan(parse_plan(source.decode("utf-8", "replace"), str(path)), source, path.resolve())
+    plan = parse_plan(source.decode("utf-8", "replace"), str(path))
+    if mistakes := check_files(plan):
+        raise PlanError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+    return LoadedPlan(plan, source, path.resolve())
 
 
 def parse_plan(text: str, name: str = "readiness.toml") -> Plan:
@@ -78,10 +82,8 @@ def _iso_date(value: Any) -> str:
 def _explain(item: Any, name: str) -> str:
     location = [part for part in item["loc"] if part != "[key]"]
     dotted = ".".join(str(part) for part in location)
-    if item["type"] in {"unexpected_keyword_argument", "literal_error"}:
-        known = _known_keys(location[:-1])
-        if known and location[-1] not in known:
-            return _unknown_key(str(location[-1]), dotted, known, name)
+    if item["type"] == "unexpected_keyword_argument":
+        return _unknown_key(str(location[-1]), dotted, _known_keys(location[:-1]), name)
     if item["type"] == "missing":
         return f"{name}: {dotted}: this key is required"
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -102,10 +104,7 @@ def _known_keys(location: list[Any]) -> list[str]:
             kind = _without_none(typing.get_type_hints(kind)[part])
         else:  # a list's index or a table's name: go on to what it holds
             kind = next(arm for arm in reversed(typing.get_args(kind)) if arm is not Ellipsis)
-    if dataclasses.is_dataclass(kind):
-        return [item.name for item in dataclasses.fields(kind)]
-    keys = typing.get_args(kind)[0] if typing.get_args(kind) else None
-    return [str(key) for key in typing.get_args(keys)]
+    return [item.name for item in dataclasses.fields(kind)]
 
 
 def _without_none(kind: Any) -> Any:

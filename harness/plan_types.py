@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from harness.model import Stage
+from harness.plan_experiments import OWN_GATES, Experiment, check_names
 from harness.plan_rules import CLOSED as _CLOSED
 from harness.plan_rules import positive as _positive
 from harness.plan_rules import ratio as _ratio
@@ -83,22 +84,6 @@ class Traffic:
         _positive(six_months_rps=self.six_months_rps, one_year_rps=self.one_year_rps)
         _require(self.spike_rps > self.launch_rps, "spike_rps must be above launch_rps")
         _require(self.one_year_rps >= self.launch_rps, "one_year_rps must be at least launch_rps")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """One Chaos Toolkit file and the limits its effects must keep."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
-    file: str
-    lost_max: int = 0
-    ttd_s_max: float | None = None
-    ttr_s_max: float | None = None
-    switch_s_max: float | None = None
-
-    def __post_init__(self) -> None:
-        _require(self.lost_max >= 0, f"lost_max must be 0 or more, not {self.lost_max}")
-        _positive(ttd_s_max=self.ttd_s_max, ttr_s_max=self.ttr_s_max, switch_s_max=self.switch_s_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +168,17 @@ class Plan:
     target: Target
     slo: Slo
     traffic: Traffic
-    experiments: Mapping[Literal["zone_crash", "rollback"], Experiment] = field(default_factory=dict)
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
     shadow: Shadow = field(default_factory=Shadow)
     quality: Quality = field(default_factory=Quality)
     gpu: Gpu | None = None
     waivers: tuple[Waiver, ...] = ()
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_names(self.experiments.items())
+
+    @property
+    def catalogue(self) -> tuple[str, ...]:
+        """The experiments that one gate judges together: all without a gate of their own."""
+        return tuple(name for name in self.experiments if name not in OWN_GATES)

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Durations in seconds; `search_steps` is how many more rates may be tried after the staircase's."""
+    """Durations in seconds; `search_steps` is how many more rates may be tried after the staircase's.
+
+    `catalogue` says whether the Plan's experiments are run that have no gate of their own: each takes as long as a
+    fault does, some 22 s with its start.
+    """
 
     name: str
     baseline_s: float
@@ -31,6 +35,7 @@ class Profile:
     switch_before_s: float
     switch_hold_s: float
     switch_after_s: float
+    catalogue: bool
 
 
 PROFILES = {
@@ -52,6 +57,7 @@ PROFILES = {
         switch_before_s=2,
         switch_hold_s=3,
         switch_after_s=3,
+        catalogue=False,
     ),
     "standard": Profile(
         name="standard",
@@ -65,11 +71,17 @@ PROFILES = {
         staircase_steps=9,
         staircase_step_s=10,
         search_steps=5,
-        fault_before_s=5,
-        fault_hold_s=20,
-        fault_after_s=15,
+        fault_before_s=2,
+        fault_hold_s=5,
+        fault_after_s=7,
         switch_before_s=5,
         switch_hold_s=10,
         switch_after_s=10,
+        catalogue=True,
     ),
 }
+
+
+def runs_catalogue(name: str) -> bool:
+    """Whether the profile of that name runs the catalogue; one that is not known is taken to, so that it is missed."""
+    return name not in PROFILES or PROFILES[name].catalogue

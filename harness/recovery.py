@@ -13,12 +13,12 @@ import numpy as np
 
 from harness.model import Evidence, Status
 from harness.slices import SECOND_NS, SETTLE_S, Mask, Requests
-from harness.validity import LATENCY_BUDGET
+from harness.validity import LATENCY_BUDGET, slo_ms
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.plan_types import Slo
+    from harness.plan_types import Plan
     from harness.stats import Reals
 
 STEP_NS = SECOND_NS // 10
@@ -49,7 +49,7 @@ def lost(rows: Requests) -> Lost:
     return Lost(int(np.sum(bad & ~maybe)), int(np.sum(maybe)), len(rows))
 
 
-def ttr_s(rows: Requests, requested_ns: float, slo: Slo) -> float | None:
+def ttr_s(rows: Requests, requested_ns: float, plan: Plan) -> float | None:
     """Fault requested → the SLO is met, and for 5 s after: the first start from which every window of 1 s holds it.
 
     Windows start every 100 ms. A window holds the SLO when it has requests, at most 1 % of them over the latency
@@ -63,10 +63,10 @@ def ttr_s(rows: Requests, requested_ns: float, slo: Slo) -> float | None:
     first, last = (np.searchsorted(rows.intended_ns, edge) for edge in (starts, starts + SECOND_NS))
     n, slow, failed = (
         last - first,
-        _within(times_ms > slo.latency_ms_p99, first, last),
+        _within(times_ms > slo_ms(plan, rows), first, last),
         _within(~np.isfinite(times_ms), first, last),
     )
-    held = (n > 0) & (slow <= LATENCY_BUDGET * n) & (failed <= (1 - slo.availability) * n)
+    held = (n > 0) & (slow <= LATENCY_BUDGET * n) & (failed <= (1 - plan.slo.availability) * n)
     run = round((SETTLE_S - 1) * SECOND_NS / STEP_NS) + 1
     for start in range(len(held) - run + 1):
         if held[start : start + run].all():

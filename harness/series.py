@@ -5,6 +5,7 @@ Rule: pure; plain lists of rounded numbers, None where there is nothing; times i
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,6 @@ from harness.stats import Reals, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pandas as pd
 
     from harness.model import Evidence
     from harness.plan_types import Plan
@@ -44,7 +43,7 @@ def series(evidence: Mapping[str, Evidence], plan: Plan) -> dict[str, Any]:
         drawn["slo_ms"] = slo_ms | ({"spike": plan.slo.spike_latency_ms_p99} if "spike" in slo_ms else {})
         drawn |= _capacity(evidence, plan)
     if timeline is not None and timeline.error is None:
-        drawn["faults"] = _stretches(events(timeline))
+        drawn["faults"] = _stretches(timeline)
     return drawn
 
 
@@ -121,15 +120,16 @@ def _distribution(rows: Requests) -> dict[str, Any]:
     return found
 
 
-def _stretches(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _stretches(timeline: Evidence) -> list[dict[str, Any]]:
     """Each fault and promotion with its end; an end of None was never seen."""
     found: list[dict[str, Any]] = []
-    for t_ns, event, subject in table.itertuples(index=False):
+    details = timeline.tables["events"]["detail"]
+    for place, t_ns, event, subject in events(timeline).itertuples():
         if event in _ENDS:
-            kind = "zone_crash" if event == "fault_requested" else str(event)
+            kind = str(json.loads(details[place])["fault"]) if event == "fault_requested" else str(event)
             found.append({"kind": kind, "subject": str(subject), "start_s": _seconds(t_ns), "end_s": None})
         for begun in found:
-            ends = "fault_removed" if begun["kind"] == "zone_crash" else _ENDS["promoted"]
+            ends = _ENDS["promoted" if begun["kind"] == "promoted" else "fault_requested"]
             same = begun["subject"] == subject or event == "rolled_back"
             if event == ends and same and begun["end_s"] is None:
                 begun["end_s"] = _seconds(t_ns)

@@ -1,4 +1,4 @@
-"""Reads the ledger and the timeline for gates: slices by phase, zone, version and fault window.
+"""Reads the ledger and the timeline for gates: slices by scenario, phase, zone and version.
 
 Rule: pure, and suspicious: a column that is missing, empty where it must not be, or impossible raises, which the judge
 turns into UNKNOWN. Slices are taken on `intended_ns`; response time is done − intended. Rows that the
@@ -177,48 +177,6 @@ def first_event(table: pd.DataFrame, event: str, subject: str, after_ns: float =
     """When `event` first happened to `subject`, at or after `after_ns`."""
     found = table[(table["event"] == event) & (table["subject"] == subject) & (table["t_ns"] >= after_ns)]
     return None if found.empty else float(found["t_ns"].iloc[0])
-
-
-def fault_windows(table: pd.DataFrame) -> list[tuple[float, float]]:
-    """Each fault, from its request to 5 s after its proven removal. Raises ValueError when the two don't pair up.
-
-    A removal may be proven again later, as when an experiment's rollback looks once more; the first proof counts.
-    """
-    windows: list[tuple[float, float]] = []
-    faults = table[table["event"].isin(["fault_requested", "fault_removed"])]
-    for subject, group in faults.groupby("subject", sort=True):
-        first = group[group["event"] != group["event"].shift()]
-        names, stamps = list(first["event"]), list(first["t_ns"])
-        if group["event"].eq("fault_requested").sum() != len(names) / 2 or names != [
-            "fault_requested",
-            "fault_removed",
-        ] * (len(names) // 2):
-            raise ValueError(f"the faults of {subject} don't each have one request and one proven removal")
-        ends = (float(stamp) + SETTLE_S * SECOND_NS for stamp in stamps[1::2])
-        windows.extend(zip(map(float, stamps[::2]), ends, strict=True))
-    return sorted(windows)
-
-
-def fault_span(table: pd.DataFrame, zone: str) -> tuple[float, float] | str:
-    """When the fault of `zone` was requested and proven gone, or why that can't be told."""
-    requested = first_event(table, "fault_requested", zone)
-    if requested is None:
-        return "fault not requested: nothing on the timeline says when it began"
-    removed = first_event(table, "fault_removed", zone, requested)
-    if removed is None:
-        return "fault not removed: nothing proves that the zone serves again"
-    in_place = first_event(table, "fault_in_place", zone, requested)
-    if in_place is None or in_place > removed:
-        return "fault not in place: no independent reading saw the zone dead"
-    return requested, removed
-
-
-def outside(stamps_ns: Reals, windows: list[tuple[float, float]]) -> Mask:
-    """Where a stamp lies in none of the windows."""
-    mask = np.ones(len(stamps_ns), dtype=np.bool_)
-    for start, end in windows:
-        mask &= (stamps_ns < start) | (stamps_ns > end)
-    return mask
 
 
 def largest_gap_s(stamps_ns: Reals, start_ns: float, end_ns: float) -> float:

@@ -47,9 +47,23 @@ NOT_BUILT: dict[str, tuple[str, str]] = {
 """Area and title of the gates that a stage requires and this version has not: each is UNKNOWN."""
 
 
-def selected(plan: Plan) -> tuple[str, ...]:
+CATALOGUE = "fault_tolerance"
+"""Judged whenever the Plan names experiments of the catalogue and the profile runs them; no stage requires it."""
+
+
+def selected(plan: Plan, *, runs_catalogue: bool) -> tuple[str, ...]:
     """The gates that decide: the stage's own, then what the Plan adds."""
-    return tuple(dict.fromkeys((*REQUIRED[plan.launch.stage], *(plan.launch.gates or ()))))
+    named = (CATALOGUE,) if plan.catalogue and runs_catalogue else ()
+    return tuple(dict.fromkeys((*REQUIRED[plan.launch.stage], *(plan.launch.gates or ()), *named)))
+
+
+def why_not_judged(gate: str, plan: Plan, profile: str) -> str:
+    """Why a gate that was not selected was not."""
+    if gate == CATALOGUE and plan.catalogue:
+        return f"profile {profile} leaves the catalogue of experiments out"
+    if gate == CATALOGUE:
+        return "the Plan names no experiment of the catalogue"
+    return f"stage {plan.launch.stage} does not require it"
 
 
 def check_gates(plan: Plan, known: Collection[str]) -> tuple[str, ...]:

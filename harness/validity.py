@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.plan_types import Plan
+    from harness.stats import Reals
 
 LAG_MS_MIN = 1.0
 """Lag below this is never held against the generator: its event loop paces by polling, and grains are below 1 ms."""
@@ -40,6 +41,9 @@ LATENCY_BUDGET = 0.01
 BLAME = "the generator, not the service"
 STAIRCASE = "staircase"
 SEARCH = "search-"
+SPIKE = "spike"
+PEAK = "peak"
+"""The phase of a spike that has the spike's rate, in an experiment's load too."""
 
 
 def failure_budget(plan: Plan) -> float:
@@ -47,10 +51,16 @@ def failure_budget(plan: Plan) -> float:
     return round(1 - plan.slo.availability, 12)
 
 
-def lag_limit_ms(plan: Plan, scenario: str) -> float:
-    """How late the generator may send at the 99th percentile, for the SLO in force in `scenario`."""
-    slo_ms = plan.slo.spike_latency_ms_p99 if scenario == "spike" else plan.slo.latency_ms_p99
-    return max(LAG_MS_MIN, LAG_SHARE_MAX * slo_ms)
+def lag_limit_ms(plan: Plan, scenario: str, phase: str = "") -> float:
+    """How late the generator may send at the 99th percentile, for the SLO in force in `scenario`, or a phase of it."""
+    in_spike = scenario == SPIKE or phase == PEAK
+    return max(LAG_MS_MIN, LAG_SHARE_MAX * (plan.slo.spike_latency_ms_p99 if in_spike else plan.slo.latency_ms_p99))
+
+
+def slo_ms(plan: Plan, rows: Requests) -> Reals:
+    """The limit of response time in force for each of an experiment's rows: in a spike it is the spike's."""
+    slo = plan.slo
+    return np.where(np.asarray(rows.phase == PEAK), float(slo.spike_latency_ms_p99), float(slo.latency_ms_p99))
 
 
 def promised_rps(plan: Plan) -> float:
@@ -141,7 +151,7 @@ def _rates(plan: Plan, scenario: str, phases: Sequence[Mapping[str, Any]]) -> li
     found = []
     for phase in phases:
         name, rate, end = f"{scenario}/{phase['name']}", phase["rate_rps"], phase["end_rate_rps"]
-        wanted = rate if seeks_capacity(scenario) else _wanted_rps(plan, name)
+        wanted = rate if seeks_capacity(scenario) else _wanted_rps(plan, phase["name"])
         if end is not None:
             found.append(f"{name} was driven at {rate:g} to {end:g} req/s; a phase holds one rate")
         elif not math.isclose(rate, wanted):
@@ -149,8 +159,8 @@ def _rates(plan: Plan, scenario: str, phases: Sequence[Mapping[str, Any]]) -> li
     return found
 
 
-def _wanted_rps(plan: Plan, name: str) -> float:
-    return plan.traffic.spike_rps if name == "spike/peak" else plan.traffic.launch_rps
+def _wanted_rps(plan: Plan, phase: str) -> float:
+    return plan.traffic.spike_rps if phase == PEAK else plan.traffic.launch_rps
 
 
 def other_versions(plan: Plan, rows: Requests) -> str:
@@ -174,7 +184,7 @@ def pacing(plan: Plan, scenario: str, rows: Requests, budget: float = LATENCY_BU
     found = []
     for _, name in rows.phases():
         phase = rows.of(scenario, name)
-        limit_ms, lag_ms = lag_limit_ms(plan, scenario), lag_ms_p99(phase)
+        limit_ms, lag_ms = lag_limit_ms(plan, scenario, name), lag_ms_p99(phase)
         if lag_ms is not None and lag_ms > limit_ms:
             found.append(f"{scenario}/{name} was sent {lag_ms:.1f} ms late at p99 ({limit_ms:g} ms allowed)")
         unsent = int(np.sum(phase.status == Status.GENERATOR_LATE))

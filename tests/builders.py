@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,13 @@ SCENARIOS: dict[str, tuple[tuple[str, float, float], ...]] = {
     "search-1": (("hold", 600, 3),),
     "zone_crash": (("load", 100, 18),),
     "rollback": (("load", 100, 10),),
+    "zone_freeze": (("load", 100, 18),),
 }
 """Phases as (name, requests per second, seconds), one scenario after the other with a second between."""
 FAULT_S = (3.0, 8.5)
-"""When the fault is requested and proven gone, in seconds from the start of zone_crash."""
+"""When the fault is requested and proven gone, in seconds from the start of zone_crash, and of zone_freeze."""
+FAULTS = ("zone_crash", "zone_freeze")
+"""The experiments that break FAULT_ZONE."""
 SWITCH_S = (3.0, 6.0)
 """When the candidate is promoted and taken back, in seconds from the start of rollback."""
 
@@ -55,6 +59,9 @@ def a_plan() -> Plan:
         experiments={
             "zone_crash": Experiment(file="local/zone_crash.json", ttd_s_max=2, ttr_s_max=2),
             "rollback": Experiment(file="local/rollback.json", switch_s_max=1),
+            "zone_freeze": Experiment(
+                ttd_s_max=2, ttr_s_max=2, over_slo_ratio_max=0.01, retry_amplification_max=1.2, budget_share_max=1e-4
+            ),
         },
         gpu=Gpu(evidence="gpu.json"),
     )
@@ -129,6 +136,12 @@ class World:
 
         return self.with_table("ledger", "requests", change)
 
+    def with_run(self, **changes: Any) -> World:
+        """With some facts of the one run of the catalogue replaced; those of its journal go by `journal`."""
+        (run,) = self.evidence["experiments"].facts["runs"]
+        changes["journal"] = {**run["journal"], **changes["journal"]} if changes.get("journal") else run["journal"]
+        return self.with_facts("experiments", runs=[{**run, **changes}])
+
     def with_journal(self, name: str, **changes: Any) -> World:
         """With some parts of an experiment's journal replaced."""
         return self.with_facts(name, journal={**self.evidence[name].facts["journal"], **changes})
@@ -141,7 +154,9 @@ class World:
 @functools.cache
 def healthy() -> World:
     """The healthy world: GO for stage internal."""
-    run = RunFacts(run_id="run-1", as_of=AS_OF, profile="quick", subject=SUBJECT, reproduce="gonogo judge runs/run-1")
+    run = RunFacts(
+        run_id="run-1", as_of=AS_OF, profile="standard", subject=SUBJECT, reproduce="gonogo judge runs/run-1"
+    )
     return World(a_plan(), run, {item.id: item for item in _evidence()})
 
 
@@ -181,6 +196,7 @@ def _evidence() -> list[Evidence]:
         _one("calibration", facts([a_trial(rate_rps=750)], 600, 2.5, 1)),
         _one("zone_crash", _experiment("zone_crash", ["crash-zone", "zone-is-dead", "start-zone"], FAULT_ZONE)),
         _one("rollback", _experiment("rollback", ["promote-candidate", "roll-back"], "")),
+        _one("experiments", {"runs": [a_run()]}),
         _one("shadow", _shadow_facts(), pairs=_pairs()),
         _one("quality", _quality_facts(), answers=_answers()),
         _one("gpu", {"found": _found_on_a_gpu(), "sha256": "00", "as_of": AS_OF}),
@@ -244,33 +260,43 @@ def _scenario_rows(rng: np.random.Generator, index: int, name: str) -> pd.DataFr
 
 def _zones(rng: np.random.Generator, sent: Any, done: Any) -> Any:
     """Any zone, but never the dead one while it is dead."""
-    requested, removed = (ns("zone_crash", at_s) for at_s in FAULT_S)
     zones = np.array(ZONES, dtype=object)[rng.integers(0, len(ZONES), len(sent))]
-    dead = (zones == FAULT_ZONE) & (done >= requested) & (sent <= removed)
-    return np.where(dead, ZONES[0], zones)
+    for name in FAULTS:
+        requested, removed = (ns(name, at_s) for at_s in FAULT_S)
+        zones = np.where((zones == FAULT_ZONE) & (done >= requested) & (sent <= removed), ZONES[0], zones)
+    return zones
 
 
 def _events() -> pd.DataFrame:
-    requested, removed = FAULT_S
     rows = [
-        (ns("zone_crash", requested), "fault_requested", FAULT_ZONE),
-        (ns("zone_crash", requested + 0.1), "fault_in_place", FAULT_ZONE),
-        (ns("zone_crash", removed), "fault_removed", FAULT_ZONE),
-        (ns("rollback", SWITCH_S[0]), "promoted", "candidate"),
-        (ns("rollback", SWITCH_S[1]), "rolled_back", "primary"),
-        *((start_ns(name), "scenario_started", name) for name in SCENARIOS),
+        (ns("rollback", SWITCH_S[0]), "promoted", "candidate", {}),
+        (ns("rollback", SWITCH_S[1]), "rolled_back", "primary", {}),
+        *((start_ns(name), "scenario_started", name, {}) for name in SCENARIOS),
     ]
-    return pd.DataFrame(rows, columns=["t_ns", "event", "subject"]).assign(detail="{}").sort_values("t_ns")
+    for name in FAULTS:
+        told, (requested, removed) = {"fault": name}, FAULT_S
+        rows += [
+            (ns(name, 0.02), "experiment_started", name, {"subjects": [FAULT_ZONE]}),
+            (ns(name, requested), "fault_requested", FAULT_ZONE, told),
+            (ns(name, requested + 0.1), "fault_in_place", FAULT_ZONE, told),
+            (ns(name, removed), "fault_removed", FAULT_ZONE, told),
+            (ns(name, 17), "experiment_ended", name, {"exit_code": 0}),
+        ]
+    table = pd.DataFrame(rows, columns=["t_ns", "event", "subject", "detail"]).sort_values("t_ns")
+    return table.assign(detail=table["detail"].map(json.dumps))
 
 
 def _polls() -> Any:
-    return np.arange(0, ns("rollback", 12), SECOND_NS // 20)
+    """When the edge was read: until after the last load."""
+    return np.arange(0, ns("zone_freeze", 20), SECOND_NS // 20)
 
 
 def _hosts() -> pd.DataFrame:
     """The edge sees the dead zone 0.4 s after the fault, and its return 0.3 s before the probe does."""
     polls = _polls()
-    down = (polls >= ns("zone_crash", FAULT_S[0] + 0.4)) & (polls < ns("zone_crash", FAULT_S[1] - 0.3))
+    down = np.zeros(len(polls), dtype=np.bool_)
+    for name in FAULTS:
+        down |= (polls >= ns(name, FAULT_S[0] + 0.4)) & (polls < ns(name, FAULT_S[1] - 0.3))
     parts = []
     for cluster, zone in (*(("primary", zone) for zone in ZONES), ("candidate", "candidate")):
         up = ~(down & (zone == FAULT_ZONE))
@@ -289,7 +315,7 @@ def _counters() -> pd.DataFrame:
 
 
 def _cpu() -> pd.DataFrame:
-    polls = np.arange(0, ns("rollback", 12), SECOND_NS // 2)
+    polls = np.arange(0, ns("zone_freeze", 20), SECOND_NS // 2)
     return pd.DataFrame({"t_ns": polls, "busy_cores": 1.2, "own_cores": 1.1})
 
 
@@ -309,6 +335,15 @@ def _experiment(name: str, activities: list[str], zone: str) -> dict[str, Any]:
     }
     file = {"file": f"local/{name}.json", "file_sha256": "00"}
     return {"experiment": name, **file, "exit_code": 0, "journal": journal, "target_zone": zone}
+
+
+def a_run(name: str = "zone_freeze", **changes: Any) -> dict[str, Any]:
+    """What the evidence says of one run of the catalogue: done, its fault made, proven and undone."""
+    facts = _experiment(name, ["freeze-zone", "zone-hangs", "thaw-zone"], "")
+    told = {"fault": name, "subjects": [FAULT_ZONE], "load": "steady", "detects": True, "expectations": []}
+    named = {"repeat": 1, "scenario": name, "extension": {**told, "label": "SIGSTOP to every process of the zone"}}
+    ended = {"ended_by": "itself", "error": "", "open_faults": [], "healed": True}
+    return {**facts, **named, **ended, **changes}
 
 
 def _shadow_facts() -> dict[str, Any]:

@@ -31,7 +31,7 @@ def _scenario(case: Case, rows: Requests, name: str) -> Check:
     if found := objections(case, rows, name, phases, budget=budget):
         return unknown(name, f"{BLAME}: {'; '.join(found)}")
     lags_ms = [lag for phase in phases if (lag := lag_ms_p99(mine.of(name, phase))) is not None]
-    worst_ms, limit_ms = max(lags_ms, default=None), lag_limit_ms(case.plan, name)
+    worst_ms, limit_ms = max(lags_ms, default=None), max(lag_limit_ms(case.plan, name, item) for item in ["", *phases])
     words = "complete, and beyond what is promised"
     if phases:
         words = f"sent at most {worst_ms:.2f} ms late at p99 in every phase; {limit_ms:g} ms allowed"

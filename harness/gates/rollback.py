@@ -13,7 +13,7 @@ from harness.slices import SECOND_NS, events, first_event, requests
 def judge(case: Case) -> tuple[Check, ...]:
     """The experiment is on record as done; then the switch time each way, and LOST over the whole scenario."""
     experiment, timeline = case.evidence["rollback"], events(case.evidence["timeline"])
-    if found := objections(case, "rollback"):
+    if found := objections(case.plan, experiment.facts, "rollback"):
         return (unknown("experiment", "; ".join(found)),)
     promoted = first_event(timeline, "promoted", "candidate")
     if promoted is None:
@@ -24,7 +24,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     ledger = requests(case.evidence["ledger"])
     if refused := inadmissible("lost", case, ledger, "rollback"):
         return refused
-    if deviated(experiment):
+    if deviated(experiment.facts):
         reason = "the steady state was not there again after the rollback"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
     rows, target = ledger.of("rollback"), case.plan.target

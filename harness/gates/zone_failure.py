@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from harness.checks import experiment_limit, inadmissible, unknown
 from harness.fault_checks import after, detected, idle_before, kept, recovered, returned
+from harness.fault_windows import fault_of
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
-from harness.slices import events, fault_span, requests
+from harness.slices import events, requests
 
 
 def judge(case: Case) -> tuple[Check, ...]:
@@ -19,25 +20,27 @@ def judge(case: Case) -> tuple[Check, ...]:
     zone = str(experiment.facts["target_zone"])
     if zone not in case.plan.target.zones:
         raise ValueError(f"the experiment's zone {zone!r} is none of the Plan's")
-    if found := objections(case, "zone_crash"):
+    if found := objections(case.plan, experiment.facts, "zone_crash"):
         return (unknown("experiment", "; ".join(found)),)
-    fault_ns = fault_span(timeline, zone)
-    if isinstance(fault_ns, str):
-        return (unknown("experiment", fault_ns),)
+    fault = fault_of(timeline, "zone_crash", [zone])
+    if isinstance(fault, str):
+        return (unknown("experiment", fault),)
     ledger = requests(case.evidence["ledger"])
     if refused := inadmissible("lost", case, ledger, "zone_crash"):
         return refused
-    if deviated(experiment):
+    if deviated(experiment.facts):
         reason = "the steady state was not there again after the fault"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
-    rows, (requested, removed) = ledger.of("zone_crash"), fault_ns
+    rows, (requested, removed) = ledger.of("zone_crash"), fault.span_ns
     if idle := idle_before(case, rows, zone, requested):
         return (unknown("experiment", idle),)
-    lost_max = experiment_limit(case, "zone_crash", "lost_max")
+    lost_max, ttd_s_max, ttr_s_max = (
+        experiment_limit(case, "zone_crash", key) for key in ("lost_max", "ttd_s_max", "ttr_s_max")
+    )
     return (
         kept("lost", after(rows, requested, removed), lost_max, "while the zone was down"),
-        detected(case, rows, zone, fault_ns),
-        recovered(case, rows, requested),
+        detected(case, rows, zone, fault.span_ns, ttd_s_max),
+        recovered(case, rows, requested, ttr_s_max),
         returned(case, rows, zone, removed),
     )
 

@@ -57,7 +57,7 @@ def read_stream(path: Path) -> Stream:
         raise LedgerError(f"{path} has no header of a ledger; the load never started ({error})") from error
     batches, numbers = [], []
     with source:
-        while (item := _next_batch(reader)) is not None:
+        while (item := next_batch(reader)) is not None:
             batches.append(item.batch)
             numbers.append(int(item.custom_metadata[BATCH_KEY]))
     different = len(set(numbers))
@@ -108,7 +108,7 @@ def read_part(spec: LoadSpec, worker: int) -> Part:
     return Part(worker, stream, summary, str(summary.get("error") or ""))
 
 
-def _next_batch(reader: Any) -> Any:
+def next_batch(reader: Any) -> Any:
     """The next whole batch with its metadata, or None where the stream ends or is cut off."""
     try:
         return reader.read_next_batch_with_custom_metadata()

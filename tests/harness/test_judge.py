@@ -27,7 +27,7 @@ def result(verdict: Any, gate: str) -> Result:
 def test_a_healthy_world_is_go() -> None:
     verdict = healthy().judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.GO, 0)
-    assert verdict.headline == "GO for stage internal: 11 of 11 gates passed; not judged: gpu_engine"
+    assert verdict.headline == "GO for stage internal: 12 of 12 gates passed; not judged: gpu_engine"
     assert verdict.next_action.startswith("Launch")
     assert [item["gate"] for item in verdict.not_judged] == ["gpu_engine"]
     assert "to spare" in verdict.weakest_area
@@ -54,7 +54,8 @@ def test_each_gate_says_why_it_could_not_read_the_ledger() -> None:
 
 
 def test_a_limit_not_held_is_no_go_and_names_the_gate() -> None:
-    verdict = healthy().with_slo(**SLOW).judge()
+    few = {name: item for name, item in healthy().plan.experiments.items() if name != "zone_freeze"}
+    verdict = healthy().with_slo(**SLOW).with_plan(experiments=few).judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.NO_GO, 1)
     assert "failed: sustained_latency" in verdict.headline
     assert verdict.next_action.startswith("Fix first: Too slow under launch load")
@@ -120,10 +121,10 @@ def test_a_required_gate_that_does_not_exist_is_unknown() -> None:
 
 def test_a_waiver_in_date_lets_go_and_still_shows_the_failure() -> None:
     world = healthy().with_slo(**SLOW)
-    waivers = tuple(a_waiver(gate) for gate in ("sustained_latency", "capacity", "zone_failure"))
+    waivers = tuple(a_waiver(gate) for gate in ("sustained_latency", "capacity", "zone_failure", "fault_tolerance"))
     verdict = world.with_plan(waivers=waivers).judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.GO, 0)
-    assert verdict.headline.startswith("GO with 3 waivers for stage internal")
+    assert verdict.headline.startswith("GO with 4 waivers for stage internal")
     waived = result(verdict, "sustained_latency")
     assert (waived.outcome, waived.waiver) == (Outcome.FAIL, "A. Owner until 2025-04-01: the pilot has twelve users")
     single = healthy().with_slo(spike_latency_ms_p99=0.1).with_plan(waivers=(a_waiver("spike_latency"),)).judge()
@@ -165,7 +166,7 @@ def test_an_interrupted_run_is_never_go() -> None:
 
 
 def test_stage_load_is_no_launch_decision() -> None:
-    world = healthy().with_plan(launch=Launch(stage=Stage.LOAD))
+    world = healthy().with_plan(launch=Launch(stage=Stage.LOAD), experiments={})
     verdict = world.without("edge", "shadow", "quality", "baseline", "zone_crash", "rollback").judge()
     assert verdict.decision is Decision.GO
     assert verdict.headline.endswith("chaos, rollback and shadow were not judged: this is no launch decision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,11 @@ def test_the_reference_plan_is_valid_and_holds_the_numbers_it_promises() -> None
         ("latency_ms_p99 = 50", "latencyms_p99 = 50", 'slo.latencyms_p99: unknown key; did you mean "latency_ms_p99"?'),
         ("[shadow]", "[shadw]", 'shadw: unknown key; did you mean "shadow"?'),
         ("lost_max = 0", "lost_mx = 0", 'experiments.zone_crash.lost_mx: unknown key; did you mean "lost_max"?'),
-        ("[experiments.zone_crash]", "[experiments.zone_crsh]", 'did you mean "zone_crash"?'),
+        ("[experiments.rollback]", "[experiments.spike]", "experiments.spike: another load of the run has this name"),
+        ("[experiments.rollback]", "[experiments.Roll-back]", "Roll-back: a name is made of a-z, 0-9 and _"),
+        ("lost_max = 0", "repeats = 2", "experiments.zone_crash.repeats: this one is run once"),
+        ("lost_max = 0", "retry_amplification_max = 0.9", "retry_amplification_max must be 1 or more"),
+        ("lost_max = 0", "budget_share_max = 1.1", "budget_share_max must lie between 0 and 1"),
         ("[service]", "[service]\nxyzzy = 1", "service.xyzzy: unknown key; valid keys here: name, owner"),
         ('stage = "internal"', 'stage = "internl"', "launch.stage: Input should be 'internal', 'beta', 'ga' or 'load'"),
         ("availability = 0.9995", "availability = 99.95", "availability must lie between 0 and 1, not 99.95"),
@@ -54,6 +59,46 @@ def test_a_mistake_is_named_with_its_key_and_what_to_do(old: str, new: str, said
         parse_plan(_reference_with(old, new), "my/readiness.toml")
     assert said in str(caught.value)
     assert str(caught.value).startswith("my/readiness.toml: ")
+
+
+def test_an_experiment_is_one_line_its_file_has_its_name() -> None:
+    line = (
+        '[experiments]\nzone_freeze = { ttr_s_max = 3, repeats = 2 }\nbad_version = { file = "local/rollback.json" }\n'
+    )
+    plan = parse_plan(_reference_with("[shadow]", line + "[shadow]"))
+    assert plan.catalogue == ("zone_freeze", "bad_version")
+    files = [plan.experiments[name].file_of(name) for name in plan.catalogue]
+    assert files == ["local/zone_freeze.json", "local/rollback.json"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "zone_crush = {}",
+            "experiments.zone_crush: there is no file local/zone_crush.json; did you mean local/zone_c",
+        ),
+        ("xyz = {}", "experiments.xyz: there is no file local/xyz.json; there are local/"),
+        ('none = { file = "FOLDER/none.json" }', "none.json is no experiment of the catalogue: it must have one entry"),
+        ('bad = { file = "FOLDER/bad.json" }', "bad.json is no experiment of the catalogue: detects must be a bool"),
+        ('zone = { file = "FOLDER/zone.json" }', "the configuration does not say what ${zone} is"),
+        ('torn = { file = "FOLDER/torn.json" }', "torn.json is no experiment of the catalogue: Expecting"),
+    ],
+)
+def test_the_file_of_an_experiment_must_be_there_and_say_what_it_does(line: str, said: str, tmp_path: Path) -> None:
+    told = {"name": "gonogo", "fault": "f", "subjects": ["${zone}"], "load": "steady", "expectations": [], "label": "l"}
+    (tmp_path / "none.json").write_text("{}")
+    (tmp_path / "bad.json").write_text(json.dumps({"extensions": [{**told, "subjects": ["zone-b"]}]}))
+    (tmp_path / "zone.json").write_text(json.dumps({"extensions": [{**told, "detects": True}]}))
+    (tmp_path / "torn.json").write_text("{")
+    text = _reference_with("[shadow]", f"[experiments]\n{line}\n[shadow]".replace("FOLDER", str(tmp_path)))
+    text = text.replace("[experiments.zone_crash]", "[other]").replace("[experiments.rollback]", "[another]")
+    path = tmp_path / "readiness.toml"
+    path.write_text("\n".join(part for part in text.split("\n\n") if not part.startswith(("[other]", "[another]"))))
+    with pytest.raises(PlanError) as caught:
+        load_plan(path)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_every_mistake_is_named_at_once() -> None:

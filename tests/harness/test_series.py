@@ -52,10 +52,11 @@ def test_phases_faults_and_limits_are_there() -> None:
     found = drawn(healthy())
     assert [item["phase"] for item in found["phases"]] == [name for phases in SCENARIOS.values() for name, *_ in phases]
     assert found["phases"][0]["rate_rps"] == 100
-    start, switch = ns("zone_crash", 0) / 1e9, ns("rollback", 0) / 1e9
+    start, switch, later = (ns(name, 0) / 1e9 for name in ("zone_crash", "rollback", "zone_freeze"))
     assert found["faults"] == [
         {"kind": "zone_crash", "subject": FAULT_ZONE, "start_s": start + FAULT_S[0], "end_s": start + FAULT_S[1]},
         {"kind": "promoted", "subject": "candidate", "start_s": switch + SWITCH_S[0], "end_s": switch + SWITCH_S[1]},
+        {"kind": "zone_freeze", "subject": FAULT_ZONE, "start_s": later + FAULT_S[0], "end_s": later + FAULT_S[1]},
     ]
     assert found["slo_ms"]["spike"] == 200
     assert found["slo_ms"]["sustained"] == 50

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.slices import block_counts, events, fault_span, fault_windows, largest_gap_s, outside, requests
-from tests.builders import FAULT_S, FAULT_ZONE, World, every, healthy, ns
+from harness.slices import block_counts, largest_gap_s, requests
+from tests.builders import World, every, healthy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,54 +129,6 @@ def test_bad_rows_are_counted_in_their_own_block() -> None:
     over, _ = block_counts(rows, (rows.intended_ns - rows.intended_ns.min()) < 1e9, rows.speak_of_the_service())
     assert over[0] > 0
     assert over[1:].sum() == 0
-
-
-def test_fault_windows_end_five_seconds_after_the_proven_removal() -> None:
-    windows = fault_windows(events(healthy().evidence["timeline"]))
-    assert windows == [(ns("zone_crash", FAULT_S[0]), ns("zone_crash", FAULT_S[1] + 5))]
-    stamps = np.array([windows[0][0] - 1, windows[0][0], windows[0][1], windows[0][1] + 1])
-    assert list(outside(stamps, windows)) == [True, False, False, True]
-
-
-@pytest.mark.parametrize("gone", ["fault_requested", "fault_removed"])
-def test_a_fault_with_one_end_is_refused(gone: str) -> None:
-    world = healthy().with_table("timeline", "events", lambda table: table[table["event"] != gone])
-    with pytest.raises(ValueError, match="one request and one proven removal"):
-        fault_windows(events(world.evidence["timeline"]))
-
-
-def test_a_removal_proven_twice_ends_the_window_at_the_first_proof() -> None:
-    def again(table: pd.DataFrame) -> pd.DataFrame:
-        extra = table[table["event"] == "fault_removed"].assign(t_ns=ns("zone_crash", 15))
-        return pd.concat([table, extra])
-
-    world = healthy().with_table("timeline", "events", again)
-    assert fault_windows(events(world.evidence["timeline"])) == fault_windows(events(healthy().evidence["timeline"]))
-
-
-def test_a_fault_requested_twice_and_removed_once_is_refused() -> None:
-    def again(table: pd.DataFrame) -> pd.DataFrame:
-        extra = table[table["event"] == "fault_requested"].assign(t_ns=ns("zone_crash", 4))
-        return pd.concat([table, extra])
-
-    world = healthy().with_table("timeline", "events", again)
-    with pytest.raises(ValueError, match="one request and one proven removal"):
-        fault_windows(events(world.evidence["timeline"]))
-
-
-@pytest.mark.parametrize(
-    ("gone", "reason"),
-    [
-        ("fault_requested", "fault not requested"),
-        ("fault_in_place", "fault not in place"),
-        ("fault_removed", "fault not removed"),
-    ],
-)
-def test_each_thing_missing_of_a_fault_has_its_own_reason(gone: str, reason: str) -> None:
-    world = healthy().with_table("timeline", "events", lambda table: table[table["event"] != gone])
-    found = fault_span(events(world.evidence["timeline"]), FAULT_ZONE)
-    assert isinstance(found, str)
-    assert found.startswith(reason)
 
 
 @pytest.mark.parametrize(

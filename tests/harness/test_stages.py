@@ -9,7 +9,8 @@ import pytest
 from harness.gates import all_gates, by_id
 from harness.model import Stage
 from harness.plan_types import Launch
-from harness.stages import NOT_BUILT, REQUIRED, check_gates, selected
+from harness.profiles import runs_catalogue
+from harness.stages import NOT_BUILT, REQUIRED, check_gates, selected, why_not_judged
 from tests.builders import a_plan, a_waiver
 
 INTERNAL = {
@@ -25,8 +26,8 @@ INTERNAL = {
     "shadow_agreement",
     "model_quality",
 }
-OPTIONAL = {"gpu_engine"}
-"""Gates of no stage: a Plan names them in `launch.gates`."""
+OPTIONAL = {"gpu_engine", "fault_tolerance"}
+"""Gates of no stage: a Plan names them in `launch.gates`, or names experiments."""
 
 
 def plan(*gates: str, stage: Stage = Stage.INTERNAL, waived: str = ""):  # noqa: ANN201 - a Plan
@@ -53,7 +54,7 @@ def test_no_gates_and_two_of_one_id_are_errors() -> None:
 
 def test_a_plan_without_a_list_is_judged_by_its_stage() -> None:
     assert check_gates(plan(), all_gates()) == ()
-    assert set(selected(plan())) == INTERNAL
+    assert set(selected(plan(), runs_catalogue=False)) == INTERNAL
 
 
 def test_leaving_out_a_required_gate_needs_a_waiver() -> None:
@@ -61,7 +62,7 @@ def test_leaving_out_a_required_gate_needs_a_waiver() -> None:
     (message,) = check_gates(plan(*rest), all_gates())
     assert "'rollback'" in message
     assert check_gates(plan(*rest, waived="rollback"), all_gates()) == ()
-    assert "rollback" in selected(plan(*rest, waived="rollback"))
+    assert "rollback" in selected(plan(*rest, waived="rollback"), runs_catalogue=False)
 
 
 def test_an_unknown_gate_is_named() -> None:
@@ -72,4 +73,18 @@ def test_an_unknown_gate_is_named() -> None:
 def test_a_plan_may_add_gates() -> None:
     added = plan(*REQUIRED[Stage.LOAD], "model_quality", stage=Stage.LOAD)
     assert check_gates(added, all_gates()) == ()
-    assert selected(added)[-1] == "model_quality"
+    assert selected(added, runs_catalogue=False)[-1] == "model_quality"
+
+
+def test_experiments_of_the_plan_are_judged_where_the_profile_runs_them_or_the_plan_names_their_gate() -> None:
+    named = plan(*INTERNAL, "fault_tolerance")
+    assert set(selected(plan(), runs_catalogue=True)) == INTERNAL | {"fault_tolerance"}
+    assert "fault_tolerance" in selected(named, runs_catalogue=False)
+    without = replace(plan(), experiments={})
+    assert "fault_tolerance" not in selected(without, runs_catalogue=True)
+    assert why_not_judged("fault_tolerance", plan(), "quick") == "profile quick leaves the catalogue of experiments out"
+    assert "names no experiment" in why_not_judged("fault_tolerance", without, "standard")
+
+
+def test_a_profile_that_is_not_known_is_taken_to_run_the_catalogue() -> None:
+    assert [runs_catalogue(name) for name in ("quick", "standard", "of-another-version")] == [False, True, True]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.builders import FAULT_S, FAULT_ZONE, SWITCH_S, ZONES, World, ns
+from tests.builders import FAULT_S, FAULT_ZONE, FAULTS, SWITCH_S, ZONES, World, ns
 from tests.harness import worsening_gpu
 from tests.harness.worsening_load import (
     busy_for_a_while,
@@ -47,7 +47,7 @@ def _ledger(change: Callable[[pd.DataFrame, Any, Random], None]) -> Change:
 def _some(table: pd.DataFrame, pick: Random) -> Any:
     scenario = pick.choice(sorted(table["scenario"].unique()))
     places = np.flatnonzero(table["scenario"] == scenario)
-    if pick.random() < 0.5 and scenario == "zone_crash":  # aim at the fault
+    if pick.random() < 0.5 and scenario in FAULTS:  # aim at the fault
         due = table["intended_ns"].to_numpy()[places]
         places = places[(due > ns(scenario, FAULT_S[0])) & (due < ns(scenario, FAULT_S[1] + 3))]
     count = min(len(places), pick.choice([1, 2, 3, 5, 10, 20, 50, 200, 1000]))
@@ -109,12 +109,14 @@ def _old_version_stays(table: pd.DataFrame, _: Any, pick: Random) -> None:
 
 
 def _dead_zone_answers(table: pd.DataFrame, rows: Any, _: Random) -> None:
-    due = table.loc[rows, "intended_ns"].between(ns("zone_crash", FAULT_S[0]), ns("zone_crash", FAULT_S[1]))
-    table.loc[rows[due], "zone"] = FAULT_ZONE
+    for name in FAULTS:
+        due = table.loc[rows, "intended_ns"].between(ns(name, FAULT_S[0]), ns(name, FAULT_S[1]))
+        table.loc[rows[due], "zone"] = FAULT_ZONE
 
 
 def _zone_stays_away(table: pd.DataFrame, rows: Any, _: Random) -> None:
-    back = table.loc[rows, "intended_ns"] > ns("zone_crash", FAULT_S[1])
+    due = table.loc[rows, "intended_ns"]
+    back = due.gt(ns("zone_crash", FAULT_S[1])) & ~due.between(ns("zone_freeze", 0), ns("zone_freeze", FAULT_S[1]))
     table.loc[rows[back & (table.loc[rows, "zone"] == FAULT_ZONE)], "zone"] = ZONES[0]
 
 
@@ -123,16 +125,21 @@ def _rows_lost(world: World, pick: Random) -> World:
 
 
 def _events_lost(world: World, pick: Random) -> World:
-    gone = set(pick.sample(["fault_requested", "fault_in_place", "fault_removed", "promoted", "rolled_back"], 2))
-    return world.with_table("timeline", "events", lambda table: table[~table["event"].isin(gone)])
+    """Two kinds of events lost, of the whole run or of what came after some instant."""
+    faults = ["fault_requested", "fault_in_place", "fault_removed", "experiment_started", "experiment_ended"]
+    gone, since = set(pick.sample([*faults, "promoted", "rolled_back"], 2)), pick.choice([0, ns("zone_freeze", 0)])
+    return world.with_table(
+        "timeline", "events", lambda table: table[~(table["event"].isin(gone) & (table["t_ns"] >= since))]
+    )
 
 
 def _edge_still_sends(world: World, pick: Random) -> World:
     """The edge believes the dead zone healthy, and sends to it."""
+    name = pick.choice(FAULTS)
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         start = FAULT_S[0] + pick.uniform(0, 5)
-        polls = table["t_ns"].between(ns("zone_crash", start), ns("zone_crash", start + pick.choice([0.1, 0.5, 2])))
+        polls = table["t_ns"].between(ns(name, start), ns(name, start + pick.choice([0.1, 0.5, 2])))
         table.loc[polls & (table["zone"] == FAULT_ZONE), "healthy"] = True
         return _sent(table, polls)
 
@@ -143,7 +150,7 @@ def _edge_sends_unseen(world: World, pick: Random) -> World:
     """The dead zone's counters grow, whatever the edge says of its health."""
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:
-        start = ns("zone_crash", FAULT_S[0] + pick.uniform(0, 3))
+        start = ns(pick.choice(FAULTS), FAULT_S[0] + pick.uniform(0, 3))
         return _sent(table, table["t_ns"].between(start, start + pick.choice([100, 500, 2000]) * MS))
 
     return world.with_table("edge", "hosts", edit)
@@ -266,11 +273,17 @@ def _gain_lower(world: World, pick: Random) -> World:
 
 
 def _experiment_undone(world: World, pick: Random) -> World:
-    name = pick.choice(["zone_crash", "rollback"])
-    journal = world.evidence[name].facts["journal"]
+    name = pick.choice(["zone_crash", "rollback", "experiments"])
+    if name == "experiments":
+        (run,) = world.evidence[name].facts["runs"]
+        return world.with_run(journal=pick.choice(_undone(run["journal"])))
+    return world.with_journal(name, **pick.choice(_undone(world.evidence[name].facts["journal"])))
+
+
+def _undone(journal: dict[str, Any]) -> list[dict[str, Any]]:
     states = journal["steady_states"]
     failed = [{**journal["run"][0], "status": "failed"}, *journal["run"][1:]] if journal["run"] else []
-    changes: list[dict[str, Any]] = [
+    return [
         {"steady_states": {**states, "before": {"steady_state_met": False}}},
         {"steady_states": {**states, "after": None}},
         {"run": failed},
@@ -280,7 +293,30 @@ def _experiment_undone(world: World, pick: Random) -> World:
         {"deviated": True, "status": "failed"},
         {"status": "interrupted"},
     ]
-    return world.with_journal(name, **pick.choice(changes))
+
+
+def _run_worse(world: World, pick: Random) -> World:
+    """A run of the catalogue ended early, left broken, of another kind, not expected to hold, or not on record."""
+    (run,) = world.evidence["experiments"].facts["runs"]
+    told = run["extension"]
+    key = pick.choice(sorted(run))
+    worse: list[dict[str, Any]] = [
+        {"ended_by": "safeguard"},
+        {"ended_by": "time limit", "journal": {**run["journal"], "status": "interrupted"}},
+        {"open_faults": ["zone_freeze of zone-b"]},
+        {"exit_code": 1},
+        {"journal": None, "error": "journal truncated"},
+        {"experiment": "zone_crash"},
+        {"repeat": 2},
+        {"file": "local/zone_crash.json"},
+        {"extension": {**told, "expectations": ["freeze-zone", "never-read"]}},
+        {"extension": {**told, "subjects": ["zone-b", "zone-c"]}},
+        {"extension": {**told, "load": "spike"}},
+        {"extension": {name: value for name, value in told.items() if name != pick.choice(sorted(told))}},
+        {key: None} if run[key] else {},
+    ]
+    runs = [] if pick.random() < 0.1 else [{**run, **pick.choice(worse)}]
+    return world.with_facts("experiments", runs=runs)
 
 
 def _generator_undone(world: World, pick: Random) -> World:
@@ -379,7 +415,8 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "GPU evidence older": (("gpu",), worsening_gpu.older),
     "GPU's types other": (("gpu",), worsening_gpu.other_types),
     "GPU evidence of another kind": (("gpu",), worsening_gpu.other_document),
-    "experiment undone": (("zone_crash", "rollback"), _experiment_undone),
+    "experiment undone": (("zone_crash", "rollback", "experiments"), _experiment_undone),
+    "run of the catalogue worse": (("experiments",), _run_worse),
     "evidence lost": ((), _evidence_lost),
     "fact lost": ((), _fact_lost),
     "column lost": ((), _column_lost),
@@ -400,6 +437,14 @@ def tightened(world: World, pick: Random) -> World:
     experiments = {
         "zone_crash": replace(world.plan.experiments["zone_crash"], lost_max=lost_max, ttd_s_max=pick.choice([0.4, 2])),
         "rollback": replace(world.plan.experiments["rollback"], lost_max=lost_max, switch_s_max=pick.choice([0.1, 1])),
+        "zone_freeze": replace(
+            world.plan.experiments["zone_freeze"],
+            lost_max=lost_max,
+            ttd_s_max=pick.choice([0.4, 2]),
+            over_slo_ratio_max=pick.choice([0, 0.01]),
+            retry_amplification_max=pick.choice([1, 1.2]),
+            budget_share_max=pick.choice([0, 1e-4]),
+        ),
     }
     shadow = replace(world.plan.shadow, agreement_min=pick.choice([0.9, 0.945, 0.95]))
     return world.with_plan(slo=slo, experiments=experiments, shadow=shadow)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def busy_for_a_while(world: World, pick: Random) -> World:
     """Other work in one stretch of the run, of at least four seconds."""
-    start = pick.randrange(0, ns("rollback", 8), SECOND_NS)
+    start = pick.randrange(0, ns("zone_freeze", 18), SECOND_NS)
     end, more = start + pick.choice([4, 8, 20, 60]) * SECOND_NS, pick.choice([0.6, 1.0])
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def busy_for_a_while(world: World, pick: Random) -> World:
 
 def busy_unseen(world: World, pick: Random) -> World:
     """The samples of a busy machine lost; without any, those of some seconds."""
-    start = pick.randrange(0, ns("rollback", 8), SECOND_NS)
+    start = pick.randrange(0, ns("zone_freeze", 18), SECOND_NS)
 
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         busy = table["busy_cores"] - table["own_cores"] > FOREIGN_CORES_MAX

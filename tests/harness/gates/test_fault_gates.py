@@ -46,7 +46,8 @@ JOURNALS: list[tuple[dict[str, Any], str]] = [
     ({"run": [SAYS_NO] * 3}, "activity failed: look"),
     ({"rollbacks": []}, "rollback not played"),
     ({"rollbacks": [FAILED]}, "rollback failed: kill"),
-    ({"status": "interrupted"}, "ended as 'interrupted'"),
+    ({"status": "interrupted"}, "interrupted: ended by a signal"),
+    ({"status": "aborted"}, "ended as 'aborted'"),
 ]
 
 
@@ -268,7 +269,8 @@ def test_a_zone_without_traffic_before_its_crash_was_not_tested() -> None:
     assert "zone-b had no fair share of traffic before the fault" in world.result("zone_failure").reason
 
     def sooner(table: pd.DataFrame) -> pd.DataFrame:
-        table.loc[table["event"] == "fault_requested", "t_ns"] = ns("zone_crash", 0.05)
+        mine = table["t_ns"] < ns("rollback", 0)
+        table.loc[mine & (table["event"] == "fault_requested"), "t_ns"] = ns("zone_crash", 0.05)
         return table
 
     early = healthy().with_table("timeline", "events", sooner).result("zone_failure")
