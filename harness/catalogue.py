@@ -63,5 +63,7 @@ def check_files(plan: Plan) -> list[str]:
 def _nearest(file: str) -> str:
     """The files whose names are near to that of `file`, or all that there are."""
     known = {path.stem: path.relative_to(EXPERIMENT_FOLDER).as_posix() for path in EXPERIMENT_FOLDER.glob("*/*.json")}
-    near = [known[stem] for stem in difflib.get_close_matches(Path(file).stem, sorted(known), n=NEAREST_MAX, cutoff=0.5)]
+    near = [
+        known[stem] for stem in difflib.get_close_matches(Path(file).stem, sorted(known), n=NEAREST_MAX, cutoff=0.5)
+    ]
     return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(sorted(known.values()))}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.fault_windows import outside, own_windows
+from harness.fault_windows import outside, own_window
 from harness.model import Case, Check, Outcome
 from harness.plan_experiments import ROLLBACK
 from harness.slices import Requests, block_counts, events
@@ -51,7 +51,7 @@ def inadmissible(
         return blame_generator(name, found)
     rows = ledger.of(scenario)
     if scenario.partition("#")[0] in case.plan.catalogue:
-        rows = rows.where(outside(rows.intended_ns, own_windows(events(case.evidence["timeline"]), scenario)))
+        rows = rows.where(outside(rows.intended_ns, own_window(events(case.evidence["timeline"]), scenario)))
     if scenario != ROLLBACK and (others := other_versions(case.plan, rows)):
         return (unknown(name, f"{scenario}: {others}"),)
     return ()

@@ -105,10 +105,19 @@ def fault_windows(table: pd.DataFrame) -> list[Span]:
     return sorted(windows)
 
 
-def own_windows(table: pd.DataFrame, scenario: str) -> list[Span]:
-    """The windows of the faults of one experiment alone; none when it is not on record. Raises as `fault_windows`."""
+def own_window(table: pd.DataFrame, scenario: str) -> list[Span]:
+    """From the first request to 5 s after the last removal in one experiment, without end when none is proven.
+
+    Empty when it is not on record or made no fault.
+    """
     span = experiment_span(table, scenario)
-    return [] if isinstance(span, str) else fault_windows(table[table["t_ns"].between(*span)])
+    if isinstance(span, str):
+        return []
+    within = table[table["t_ns"].between(*span)]
+    requested = within.loc[within["event"] == "fault_requested", "t_ns"]
+    removed = within.loc[within["event"] == "fault_removed", "t_ns"]
+    end = float(removed.max()) + SETTLE_S * SECOND_NS if len(removed) else np.inf
+    return [(float(requested.min()), end)] if len(requested) else []
 
 
 def spared_windows(case: Case) -> list[Span]:

@@ -299,7 +299,7 @@ def _run_worse(world: World, pick: Random) -> World:
     """A run of the catalogue ended early, left broken, of another kind, not expected to hold, or not on record."""
     (run,) = world.evidence["experiments"].facts["runs"]
     told = run["extension"]
-    key = pick.choice(sorted(run))
+    key, word = pick.choice(sorted(run)), pick.choice(sorted(told))
     worse: list[dict[str, Any]] = [
         {"ended_by": "safeguard"},
         {"ended_by": "time limit", "journal": {**run["journal"], "status": "interrupted"}},
@@ -310,9 +310,9 @@ def _run_worse(world: World, pick: Random) -> World:
         {"repeat": 2},
         {"file": "local/zone_crash.json"},
         {"extension": {**told, "expectations": ["freeze-zone", "never-read"]}},
-        {"extension": {**told, "subjects": ["zone-b", "zone-c"]}},
+        {"extension": {**told, "subjects": pick.choice([[], ["zone-a"], ["zone-b", "zone-c"]])}},
         {"extension": {**told, "load": "spike"}},
-        {"extension": {name: value for name, value in told.items() if name != pick.choice(sorted(told))}},
+        {"extension": {name: value for name, value in told.items() if name != word}},
         {key: None} if run[key] else {},
     ]
     runs = [] if pick.random() < 0.1 else [{**run, **pick.choice(worse)}]

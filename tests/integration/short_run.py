@@ -28,6 +28,21 @@ SHORT = dataclasses.replace(
     switch_after_s=1,
 )
 
+SHORT_CATALOGUE = dataclasses.replace(
+    SHORT,
+    name="standard",
+    sustained_s=1,
+    spike_peak_s=1,
+    staircase_steps=1,
+    staircase_step_s=1,
+    fault_before_s=2,
+    fault_hold_s=5,
+    fault_after_s=7,
+    catalogue=True,
+)
+"""Little load beside the experiments, and those as long as they are in the standard profile."""
+
 if __name__ == "__main__":
     profiles.PROFILES["quick"] = SHORT
+    profiles.PROFILES["standard"] = SHORT_CATALOGUE
     sys.exit(run_cli(sys.argv[1:]))
