@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.fault_windows import spared_windows
+from harness.fault_windows import outside, spared_windows
 from harness.slices import SECOND_NS, largest_gap_s
 from harness.validity import beyond_promise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from harness.model import Case, Evidence
     from harness.stats import Counts, Reals
@@ -54,16 +56,35 @@ class Readings:
         edges_s = (span_ns[0] - self.stamps_ns[first], self.stamps_ns[last] - span_ns[1])
         return None if max(edges_s) > GAP_S_MAX * SECOND_NS or np.isnan(steps).any() else steps.sum(axis=0)
 
-    def unread_s(self, span_ns: tuple[float, float]) -> float:
-        """For how long the load was not watched; 0 when it was read before, after and at least once a second."""
+    def unread_s(self, span_ns: tuple[float, float], spared: Spans) -> float:
+        """For how long the load was not watched; 0 when it was read before, after and at least once a second.
+
+        Within a spared stretch it need not be: whatever grew there is not judged.
+        """
         start, end = span_ns
-        gap_s = largest_gap_s(self.stamps_ns, start, end)
+        gap_s = largest_gap_s(np.concatenate([self.stamps_ns, self._watched_for_nothing(spared)]), start, end)
         whole = len(self.stamps_ns) > 1 and self.stamps_ns[0] <= start and self.stamps_ns[-1] >= end
         return 0.0 if whole and gap_s <= GAP_S_MAX else gap_s
 
-    def grown(self) -> Reals:
-        """By how much from each reading to the next; raises ValueError when a reading is missing or below the last."""
-        grown = np.diff(self.values, axis=0)
+    def _watched_for_nothing(self, spared: Spans) -> Reals:
+        """Stamps that fill each gap which lies between two readings of one spared stretch."""
+        filled = [np.zeros(0)]
+        for start, end in spared:
+            within = self.stamps_ns[(self.stamps_ns >= start) & (self.stamps_ns <= end)]
+            if len(within):
+                filled.append(np.arange(within[0], within[-1], GAP_S_MAX * SECOND_NS / 2))
+        return np.concatenate(filled)
+
+    def grown(self, spared: Spans) -> Reals:
+        """By how much from each reading to the next; raises ValueError when a reading is missing or below the last.
+
+        An edge may begin anew, from 0, when it is restarted on purpose: between two readings of one spared stretch.
+        """
+        grown, starts, ends = np.diff(self.values, axis=0), self.stamps_ns[:-1], self.stamps_ns[1:]
+        broken_in = np.zeros(len(grown), dtype=np.bool_)
+        for start, end in spared:
+            broken_in |= (starts >= start) & (ends <= end)
+        grown = np.where((grown < 0) & broken_in[:, np.newaxis], self.values[1:], grown)
         if not np.all(grown >= 0):
             raise ValueError("the edge's counters ran backwards or are missing")
         return grown
@@ -76,7 +97,7 @@ class Readings:
         for start, end in spared:
             counts &= (ends < start) | (starts > end) | (starts < start - slack) | (ends > end + slack)
         places = ((ends - zero_ns) // SECOND_NS).astype(np.int64)[counts]
-        columns = (np.bincount(places, column, minlength=seconds) for column in self.grown()[counts].T)
+        columns = (np.bincount(places, column, minlength=seconds) for column in self.grown(spared)[counts].T)
         return np.array([*columns], dtype=np.int64)
 
 
@@ -102,7 +123,7 @@ def attempts(counters: Readings, hosts: Readings, spared: Spans) -> Attempts:
     seconds = int((max(counters.stamps_ns[-1], hosts.stamps_ns[-1]) - zero_ns) // SECOND_NS) + 1
     total, retries, refused = counters.per_second(zero_ns, seconds, spared)
     over = np.maximum(hosts.per_second(zero_ns, seconds, spared)[0], retries + refused)
-    whole = counters.grown().sum(axis=0)
+    whole = counters.grown(spared).sum(axis=0)
     return Attempts(
         over=over,
         first=np.maximum(total - retries, over),
@@ -129,7 +150,7 @@ class WindowAttempts:
 def attempts_within(edge: Evidence, zones: Sequence[str], span_ns: tuple[float, float]) -> WindowAttempts | None:
     """Attempts at the zones within `span_ns`; None when the edge was not read around or within it."""
     counters = counter_readings(edge, "primary").growth(span_ns)
-    hosts = host_readings(edge, "primary", zones).growth(span_ns)
+    hosts = host_readings(edge, "primary", zones, [span_ns]).growth(span_ns)
     if counters is None or hosts is None:
         return None
     total, retries, refused = (float(value) for value in counters)
@@ -143,17 +164,26 @@ def counter_readings(edge: Evidence, cluster: str) -> Readings:
     return Readings(table["t_ns"].to_numpy(dtype=np.float64), table[COUNTERS].to_numpy(dtype=np.float64))
 
 
-def host_readings(edge: Evidence, cluster: str, zones: Sequence[str]) -> Readings:
-    """Errors of all the cluster's hosts together; raises ValueError unless every reading has all hosts, in `zones`."""
+def host_readings(edge: Evidence, cluster: str, zones: Sequence[str], spared: Spans) -> Readings:
+    """Errors of all the cluster's hosts together; raises ValueError unless every reading has all hosts, in `zones`.
+
+    An edge that is being restarted does not know its hosts at once: such readings of a spared stretch are left out.
+    """
     table = edge.tables["hosts"]
-    table = table[table["cluster"] == cluster]
+    table = _known(table[table["cluster"] == cluster], spared)
     values = table[ERRORS].astype(np.float64).sum(axis=1, skipna=False)
     polls = values.groupby(table["t_ns"], sort=True)
     per_poll = table.groupby("t_ns")["zone"].agg(["size", "nunique"])
-    if not set(zones) <= set(table["zone"]) or (per_poll.nunique() > 1).any():
+    if not set(zones) <= set(table["zone"]) or (per_poll.min() != per_poll.max()).any():
         raise ValueError(f"the edge's readings of {cluster} lack some of its hosts")
     sums = polls.sum().mask(values.isna().groupby(table["t_ns"]).any())  # a host unread makes the whole reading unread
     return Readings(sums.index.to_numpy(dtype=np.float64), sums.to_numpy(dtype=np.float64).reshape(-1, 1))
+
+
+def _known(hosts: pd.DataFrame, spared: Spans) -> pd.DataFrame:
+    """The readings but those of spared stretches that have fewer hosts than others."""
+    sizes, stamps = hosts.groupby("t_ns")["zone"].transform("size"), hosts["t_ns"].to_numpy(dtype=np.float64)
+    return hosts[~np.asarray(sizes < sizes.max()) | outside(stamps, spared)]
 
 
 def spared_ns(case: Case) -> Spans:

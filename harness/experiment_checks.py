@@ -103,7 +103,7 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     if limits.over_slo_ratio_max is not None:
         checks.append(_over_slo(case, window, limits.over_slo_ratio_max))
     if limits.retry_amplification_max is not None:
-        checks.append(_amplification(case, fault, limits.retry_amplification_max))
+        checks.append(_amplification(case, run, fault, limits.retry_amplification_max))
     if back := [returned(case, rows, zone, fault.removed_ns) for zone in zones_of(case, run)]:
         checks.append(_worst(back))
     return [*checks, *_expectations(run, told)]
@@ -132,8 +132,8 @@ def _over_slo(case: Case, window: Requests, limit: float) -> Check:
     return limited("over_slo", over / len(served), limit, "ratio", reason=words, n=len(served))
 
 
-def _amplification(case: Case, fault: Fault, limit: float) -> Check:
-    found = first_attempts(case, fault)
+def _amplification(case: Case, run: Run, fault: Fault, limit: float) -> Check:
+    found = first_attempts(case, run, fault)
     if found is None:
         return unknown("retry_amplification", "the edge's counters were not read over the fault's window")
     words = f"{found.attempts:,.0f} attempts for {found.first:,.0f} requests {WHEN}; {limit:g} for each allowed"

@@ -17,7 +17,7 @@ from harness.extension import STEADY, Extension
 from harness.fault_checks import after
 from harness.plan_experiments import OWN_GATES, ROLLBACK
 from harness.recovery import Lost, detection, lost, ttr_s
-from harness.slices import SECOND_NS, SETTLE_S, Requests, requests
+from harness.slices import SECOND_NS, SETTLE_S, Requests, requests, scenario_facts
 from harness.validity import slo_ms
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def measured(case: Case, run: Run, fault: Fault) -> Measured:
         budget_window=bad / allowed if allowed else 0.0,
         ttd_s=_ttd_s(case, run, rows, fault),
         ttr_s=ttr_s(rows, fault.requested_ns, case.plan),
-        first_attempts=first_attempts(case, fault),
+        first_attempts=first_attempts(case, run, fault),
         capacity_degraded_rps=_degraded_rps(case, rows, fault),
     )
 
@@ -111,9 +111,10 @@ def zones_of(case: Case, run: Run) -> list[str]:
     return [subject for subject in subjects if subject in case.plan.target.zones]
 
 
-def first_attempts(case: Case, fault: Fault) -> WindowAttempts | None:
-    """What the edge counted in the fault's window; None where it was not read."""
-    span_ns = (fault.requested_ns, fault.removed_ns + SETTLE_S * SECOND_NS)
+def first_attempts(case: Case, run: Run, fault: Fault) -> WindowAttempts | None:
+    """What the edge counted in the fault's window, as long as there was load; None where it was not read."""
+    loaded_ns = float(scenario_facts(case.evidence["ledger"], run.scenario)["phases"][-1]["end_ns"])
+    span_ns = (fault.requested_ns, min(fault.removed_ns + SETTLE_S * SECOND_NS, loaded_ns))
     try:
         return attempts_within(case.evidence["edge"], case.plan.target.zones, span_ns)
     except (KeyError, ValueError):

@@ -45,16 +45,14 @@ _UNMEASURED: dict[str, Any] = dict.fromkeys(
 
 def experiment_series(case: Case, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Every run on record, those with a gate of their own first; `case` is all evidence of the run."""
+    usable = {name: item for name, item in case.evidence.items() if item.error is None}
+    case = Case(case.plan, usable)
     return [_entry(case, run, results) for run in _runs(case)]
 
 
 def _runs(case: Case) -> list[Run]:
-    found = [own_run(case.evidence[name]) for name in OWN_GATES if _readable(case, name)]
-    return [*found, *(catalogue_runs(case.evidence["experiments"]) if _readable(case, "experiments") else [])]
-
-
-def _readable(case: Case, name: str) -> bool:
-    return name in case.evidence and case.evidence[name].error is None
+    found = [own_run(case.evidence[name]) for name in OWN_GATES if name in case.evidence]
+    return [*found, *(catalogue_runs(case.evidence["experiments"]) if "experiments" in case.evidence else [])]
 
 
 def _entry(case: Case, run: Run, results: Sequence[Result]) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def judge(case: Case) -> tuple[Check, ...]:
 
 def _cluster(case: Case, name: str, zones: tuple[str, ...], spared: Spans) -> tuple[Check, ...]:
     slo, edge, span_ns = case.plan.slo, case.evidence["edge"], load_span_ns(case.evidence["ledger"])
-    counters, hosts = counter_readings(edge, name), host_readings(edge, name, zones)
-    if unread_s := max(counters.unread_s(span_ns), hosts.unread_s(span_ns)):
+    counters, hosts = counter_readings(edge, name), host_readings(edge, name, zones, spared)
+    if unread_s := max(counters.unread_s(span_ns, spared), hosts.unread_s(span_ns, spared)):
         return (unknown(f"{name}_retries", f"the edge was not read for {unread_s:.2g} s of the load"),)
     found = attempts(counters, hosts, spared)
     blocks, ratio_max = (found.over, found.first), slo.first_attempt_failure_ratio_max

@@ -169,3 +169,38 @@ def test_a_fault_that_was_played_must_be_on_the_timeline() -> None:
     result = healthy().with_table("timeline", "events", edit).result("first_attempts")
     assert result.outcome is UNKNOWN
     assert "no fault is on the timeline" in result.reason
+
+
+FREEZE = (ns("zone_freeze", FAULT_S[0] + 1), ns("zone_freeze", FAULT_S[0] + 2.5))
+"""When an edge is restarted in the window of a fault: a second and a half."""
+CALM = (ns("sustained", 5), ns("sustained", 6.5))
+
+
+def restarted(start: int, end: int) -> World:
+    """The edge's hosts are not all known for a while, and then their counts begin anew."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        late = table["t_ns"] >= end
+        first = table[late].groupby(["cluster", "zone"])["rq_error"].transform("first")
+        table.loc[late, "rq_error"] -= first
+        return table[~(table["t_ns"].between(start, end) & (table["zone"] == ZONES[2]))]
+
+    def counted_before(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(rq_error=3 * (table["t_ns"] > ns("zone_crash", FAULT_S[0] + 1)))
+
+    return healthy().with_table("edge", "hosts", counted_before).with_table("edge", "hosts", edit)
+
+
+def test_an_edge_restarted_on_purpose_counts_anew_and_one_that_does_so_unasked_proves_nothing() -> None:
+    assert restarted(*FREEZE).result("first_attempts").outcome is PASS
+    asked = restarted(*CALM).result("first_attempts")
+    assert (asked.outcome, "lack some of its hosts" in asked.reason) == (UNKNOWN, True)
+
+
+def test_an_edge_that_is_not_read_while_it_is_restarted_is_no_gap_but_one_that_stays_away_is() -> None:
+    def unread(start: float, end: float) -> World:
+        return healthy().with_table("edge", "counters", lambda table: table[~table["t_ns"].between(start, end)])
+
+    assert unread(*FREEZE).result("first_attempts").outcome is PASS
+    reaching_out = unread(FREEZE[0], ns("zone_freeze", FAULT_S[1] + 6.5)).result("first_attempts")
+    assert "the edge was not read for" in reaching_out.reason
