@@ -1,0 +1,56 @@
+"""The load of an experiment lasts until all has settled, and a spike covers the fault and ends before the load does."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.catalogue import read_experiment
+from harness.collectors.breaking import CHAOS_START_S, Trial, _phases
+from harness.collectors.chaos import _fault_pauses_s
+from harness.extension import LOAD_PHASES
+from harness.plan import load_plan
+from harness.profiles import PROFILES
+from harness.slices import SETTLE_S
+from tests.harness.test_plan import REFERENCE
+
+FILE = read_experiment("local/zone_crash.json", {})
+
+
+def phases(load: str, trial: Trial) -> Any:
+    context: Any = SimpleNamespace(plan=load_plan(REFERENCE).plan)
+    told = dataclasses.replace(FILE.extension, load=load)
+    return _phases(context, trial, dataclasses.replace(FILE, extension=told))
+
+
+@pytest.mark.parametrize("load", LOAD_PHASES)
+def test_the_phases_are_those_that_the_judge_asks_for(load: str) -> None:
+    found = phases(load, Trial(name="zone_crash", pauses_s=(2, 5, 7)))
+    assert tuple(phase.name for phase in found) == LOAD_PHASES[load]
+
+
+def test_a_spike_begins_before_the_fault_can_be_made_and_leaves_time_to_recover() -> None:
+    trial = Trial(name="zone_crash", pauses_s=(2, 5, 7))
+    before, peak, after = phases("spike", trial)
+    assert (before.rate_rps, peak.rate_rps, after.rate_rps) == (200, 600, 200)
+    assert before.duration_s <= CHAOS_START_S
+    assert before.duration_s + peak.duration_s > CHAOS_START_S + 2 + 5
+    assert after.duration_s >= 7 + SETTLE_S
+
+
+def test_an_experiment_of_the_standard_profile_takes_some_twenty_seconds() -> None:
+    trial = Trial(name="zone_crash", pauses_s=_fault_pauses_s(PROFILES["standard"]))
+    assert sum(phase.duration_s for phase in phases("steady", trial)) <= 20
+
+
+def test_repeats_have_names_of_their_own() -> None:
+    names = [Trial(name="zone_freeze", repeat=repeat, pauses_s=(1, 1, 1)).scenario for repeat in (1, 2, 3)]
+    assert names == ["zone_freeze", "zone_freeze#2", "zone_freeze#3"]
+
+
+def test_the_zone_that_an_experiment_breaks_is_the_one_that_the_run_names() -> None:
+    assert FILE.extension.subjects == ("zone-b",)
+    assert read_experiment("local/zone_crash.json", {"GONOGO_ZONE": "zone-c"}).extension.subjects == ("zone-c",)
