@@ -1,4 +1,4 @@
-"""The catalogue's collector with real load and the real `chaos run`: what fails is ended, recorded, and not the last."""
+"""The catalogue collected with real load and the real `chaos run`: what fails is ended, on record, and not the last."""
 
 from __future__ import annotations
 
