@@ -66,6 +66,38 @@ class FleetClient:
         """SIGCONT every process of `zone`."""
         return self._ask("thaw", zone=zone)
 
+    def drain(self, zone: str) -> Reply:
+        """SIGTERM every process of `zone`, which then leaves by itself and stays down until `start`."""
+        return self._ask("drain", zone=zone)
+
+    def isolate(self, zone: str) -> Reply:
+        """Drop every packet that reaches `zone`, on open connections too; it goes on running."""
+        return self._ask("isolate", zone=zone)
+
+    def rejoin(self, zone: str) -> Reply:
+        """End what `isolate` began."""
+        return self._ask("rejoin", zone=zone)
+
+    def cap(self, zone: str, kind: str) -> Reply:
+        """Leave the processes of `zone` no more memory ("memory_cap") or let them write no file ("disk_full")."""
+        return self._ask("cap", zone=zone, kind=kind)
+
+    def uncap(self, zone: str, kind: str) -> Reply:
+        """End what `cap` began."""
+        return self._ask("uncap", zone=zone, kind=kind)
+
+    def disturb(self, zone: str, *, share_percent: int, delay_s: float = 0.0, code: str = "") -> Reply:
+        """Delay a share of the inferences of `zone`, or answer them with a gRPC code; health checks pass."""
+        return self._ask("disturb", zone=zone, share_percent=share_percent, delay_s=delay_s, code=code)
+
+    def undisturb(self, zone: str) -> Reply:
+        """End what `disturb` began; the sidecar's process is gone some seconds later."""
+        return self._ask("undisturb", zone=zone)
+
+    def restart_edge(self) -> Reply:
+        """Have a new edge take over from the running one; `pids` are the old and the new one's."""
+        return self._ask("restart_edge")
+
     def route(self, to: str, *, mirror: bool) -> Reply:
         """Send all traffic to "primary" or "candidate"; `t_monotonic_ns` is when the route file was replaced."""
         return self._ask("route", to=to, mirror=mirror)

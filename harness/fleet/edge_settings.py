@@ -115,3 +115,9 @@ IDLE_CONNECTION_S = 300.0
 CALLER_KEEPALIVE_INTERVAL_S = 30.0
 CALLER_KEEPALIVE_TIMEOUT_S = 10.0
 """A caller that vanished is noticed without traffic; nobody else needs the answer soon."""
+
+# Hot restart: the new edge listens, then the old one asks its callers to go.
+DRAIN_S = 2
+"""Over this time the old edge tells each connection, at its next answer, to open another (GOAWAY)."""
+DRAINED_AFTER_S = 4
+"""Then it ends: two seconds longer than the last call of a drained connection may take."""

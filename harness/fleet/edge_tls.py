@@ -24,6 +24,17 @@ def towards_callers(edge: Certified) -> Json:
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
+def towards_edge(zone: Certified, ca: Path) -> Json:
+    """The transport socket of a listener that stands for a zone: its certificate, and callers that `ca` signed only."""
+    common = _common(zone) | {"validation_context": {"trusted_ca": {"filename": str(ca)}}}
+    context = {
+        "@type": f"{_TLS}.DownstreamTlsContext",
+        "common_tls_context": common,
+        "require_client_certificate": True,
+    }
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
 def towards_zones(edge_as_client: Certified, ca: Path) -> Json:
     """The transport socket of a cluster, for its health checks too."""
     called = {"san_type": "IP_ADDRESS", "matcher": {"exact": LOOPBACK}}

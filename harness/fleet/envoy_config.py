@@ -1,27 +1,30 @@
 """Writes Envoy's bootstrap: the listener with its filters, and the clusters that the route file sends to.
 
 Rule: pure functions from addresses to dicts; Envoy accepts JSON wherever it wants YAML. Clusters never change while
-Envoy runs, because a changed cluster is rebuilt and drops its connections; only the route file does. The filters stand
-in the order of what they cost and protect: who calls, how much, how large, and only then a zone.
+Envoy runs, because a changed cluster is rebuilt and drops its connections; only the route file and the primary's
+endpoints do. The filters stand in the order of what they cost and protect: who calls, how much, how large, and only
+then a zone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.fleet import edge_limits
 from harness.fleet import edge_settings as settings
+from harness.fleet.edge_endpoints import assignment, socket_address
 from harness.fleet.edge_identity import identity_filter
 from harness.fleet.edge_routes import ROUTE_NAME
 from harness.fleet.edge_tls import towards_callers, towards_zones
-from harness.fleet.ports import LOOPBACK
+from harness.fleet.spec import PRIMARY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.fleet.credentials import Credentials
+    from harness.fleet.edge_endpoints import Ports
     from harness.fleet.edge_limits import Rates
 
 _HTTP_MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -30,16 +33,15 @@ _UUID_REQUEST_ID = "type.googleapis.com/envoy.extensions.request_id.uuid.v3.Uuid
 _UPSTREAM_HTTP = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 Json = dict[str, Any]
-Ports = Mapping[str, Sequence[int]]
-"""Ports of the processes of each zone of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeFiles:
-    """Where the edge's files and sockets are. `routes` has a directory of its own, which Envoy watches."""
+    """Where the edge's files and sockets are. `routes` and `endpoints` have a directory each, which Envoy watches."""
 
     bootstrap: Path
     routes: Path
+    endpoints: Path
     admin: Path
 
 
@@ -58,7 +60,7 @@ def bootstrap(files: EdgeFiles, port: int, clusters: Mapping[str, Ports], rules:
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
         "static_resources": {
             "listeners": [_listener(files, port, rules)],
-            "clusters": [_cluster(name, ports, rules) for name, ports in clusters.items()],
+            "clusters": [_cluster(name, rules) | _found(files, name, ports) for name, ports in clusters.items()],
         },
         "overload_manager": edge_limits.overload_manager(),
     }
@@ -95,7 +97,7 @@ def _listener(files: EdgeFiles, port: int, rules: EdgeRules) -> Json:
     }
     return {
         "name": "edge",
-        "address": _address(port),
+        "address": socket_address(port),
         "enable_reuse_port": True,
         "per_connection_buffer_limit_bytes": settings.CONNECTION_BUFFER_BYTES,
         "filter_chains": [chain],
@@ -106,17 +108,22 @@ def _watched(path: Path) -> Json:
     return {"path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}}}
 
 
-def _cluster(name: str, ports: Ports, rules: EdgeRules) -> Json:
-    localities = [
-        {"locality": {"zone": zone}, "lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in of_zone]}
-        for zone, of_zone in ports.items()
-    ]
+def _found(files: EdgeFiles, name: str, ports: Ports) -> Json:
+    """How a cluster knows its endpoints: the primary's are read from their file, others never change."""
+    if name != PRIMARY:
+        return {"type": "STATIC", "load_assignment": assignment(name, ports)}
+    return {
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _watched(files.endpoints)},
+        "ignore_health_on_host_removal": True,  # else an address that was taken away gets traffic while it is healthy
+    }
+
+
+def _cluster(name: str, rules: EdgeRules) -> Json:
     return {
         "name": name,
-        "type": "STATIC",
         "lb_policy": "LEAST_REQUEST",  # a zone that stops answering keeps its requests, and so is picked less
         "connect_timeout": _duration(settings.CONNECT_TIMEOUT_S),
-        "load_assignment": {"cluster_name": name, "endpoints": localities},
         "common_lb_config": {
             "healthy_panic_threshold": {"value": settings.PANIC_THRESHOLD_PERCENT},
             "update_merge_window": _duration(settings.UPDATE_MERGE_WINDOW_S),
@@ -180,10 +187,6 @@ def _limits(rates: Rates) -> Json:
             "min_retry_concurrency": settings.RETRIES_ALWAYS_ALLOWED,
         },
     }
-
-
-def _address(port: int) -> Json:
-    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
 def _duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ from harness.fleet.processes import Process, Zone, kill_all
 from harness.fleet.reach import Reach
 from harness.fleet.service_toml import write_service_toml
 from harness.fleet.spec import CANDIDATE, PRIMARY
+from harness.fleet.zone_faults import ZoneFaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ class LocalFleet:
         }
         rules = EdgeRules(self.credentials, Rates(spec.client_rps, spec.load_rps, spec.in_flight_max))
         self.edge = Edge(spec.directory, sockets, spec.route_timeout_s, rules)
+        self.faults = ZoneFaults(self.zones, self.edge, self.credentials, spec.directory)
 
     def start_all(self) -> None:
         """Spawn every process; raises FleetError if Envoy refuses its configuration."""
@@ -65,13 +67,15 @@ class LocalFleet:
         shutil.rmtree(self._secrets, ignore_errors=True)
 
     def processes(self) -> Sequence[Process]:
-        """The latest processes of every group and Envoy, dead or alive."""
-        edge = [self.edge.process] if self.edge.process else []
-        return [process for zone in self.zones.values() for process in zone.processes] + edge
+        """The latest processes of every group, every Envoy and every sidecar, dead or alive."""
+        of_zones = [process for zone in self.zones.values() for process in zone.processes]
+        return [*of_zones, *self.edge.processes, *self.faults.processes()]
 
     def status(self) -> Reply:
         """What runs now, as the kernel says it."""
-        states = {name: _zone_status(zone) for name, zone in self.zones.items()}
+        states = {
+            name: _zone_status(zone) | {"faults": self.faults.in_force(name)} for name, zone in self.zones.items()
+        }
         candidate = {CANDIDATE: states.pop(CANDIDATE)} if CANDIDATE in states else {}
         return {
             "address": self.edge.port.address,

@@ -111,6 +111,12 @@ class Zone:
         """SIGKILL every process of the zone; returns when they are dead."""
         kill_all(self.processes)
 
+    def drain(self) -> None:
+        """SIGTERM: every process of the zone finishes what it has in hand, and leaves."""
+        for process in self.processes:
+            process.kill_asked = True
+            process.signal(signal.SIGTERM)
+
     def signal(self, number: signal.Signals) -> None:
         """Send `number` to every process of the zone."""
         for process in self.processes:
@@ -121,10 +127,12 @@ class Zone:
         return [process.pid for process in self.processes if process.exit_code() is None]
 
     def state(self) -> str:
-        """What the kernel says now: down, impaired (some died), frozen, starting (not all listen yet) or up."""
+        """What the kernel says now: down, draining, impaired (some died), frozen, starting (not all listen) or up."""
         alive = self.pids()
         if not alive:
             return "down"
+        if all(process.kill_asked for process in self.processes):
+            return "draining"
         if len(alive) < len(self.ports):
             return "impaired"
         if any(process.is_frozen() for process in self.processes):

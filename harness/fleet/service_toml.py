@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from harness.fleet.ports import LOOPBACK
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,6 +26,7 @@ def write_service_toml(directory: Path, group: str, credentials: Credentials) ->
             "client_ca": credentials.ca,
         },
         "auth": {"keys": credentials.keys},
+        "metrics": {"listen": f"{LOOPBACK}:0"},  # each process of the zone picks its own, and logs it
     }
     lines = [
         line

@@ -19,6 +19,7 @@ from harness.fleet.client import FleetError
 from harness.fleet.control_socket import ControlSocket
 from harness.fleet.local_fleet import LocalFleet
 from harness.fleet.spec import FleetSpec
+from harness.fleet.zone_faults import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OBEYED = frozenset({"status", "kill", "start", "freeze", "thaw", "route"})
 """Requests that are methods of LocalFleet; `lease` and `down` are about the supervisor itself."""
 
-KEYS_INTERVAL_S = 1.0
+TEND_INTERVAL_S = 1.0
 """How soon the edge counts a new client by its name; whether a key holds, the service says by itself."""
 
 
@@ -49,9 +50,9 @@ class Supervisor:
         self._fleet.start_all()
         log("started", pids=[process.pid for process in self._fleet.processes()])
         server = await asyncio.start_unix_server(self._converse, sock=control.listen())
-        following = asyncio.create_task(self._follow_keys())
+        tending = asyncio.create_task(self._tend())
         await self._ended.wait()
-        following.cancel()
+        tending.cancel()
         server.close()  # without waiting for its connections: a lease stays open until we are gone
 
     def _end(self, why: str) -> None:
@@ -65,10 +66,11 @@ class Supervisor:
                 self._noted.add(process.pid)
                 log("died_unasked", name=process.name, pid=process.pid, exit_code=process.exit_code())
 
-    async def _follow_keys(self) -> None:
+    async def _tend(self) -> None:
         """Tell the edge of every change to the keys; a file that is none leaves it with those that it has."""
         while True:
-            await asyncio.sleep(KEYS_INTERVAL_S)
+            await asyncio.sleep(TEND_INTERVAL_S)
+            self._fleet.faults.tend()
             try:
                 if self._fleet.edge.follow_keys():
                     log("keys_changed")
@@ -96,7 +98,7 @@ class Supervisor:
             return {"error": f"not a request that the supervisor understands: {error}"}
 
     def _do(self, do: str, **arguments: Any) -> dict[str, Any]:
-        if do not in OBEYED | {"lease", "down"}:
+        if do not in OBEYED | REQUESTS | {"lease", "down"}:
             raise FleetError(f"the supervisor does not know {do!r}")
         if do != "status":
             log("asked", do=do, **arguments)
@@ -106,7 +108,7 @@ class Supervisor:
             self._fleet.kill_all()
             self._end("down")
             return {}
-        reply: dict[str, Any] = getattr(self._fleet, do)(**arguments)
+        reply: dict[str, Any] = getattr(self._fleet.faults if do in REQUESTS else self._fleet, do)(**arguments)
         return reply
 
 
@@ -129,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
             finally:
                 fleet.kill_all()
                 fleet.remove_secrets()
-                fleet.edge.files.admin.unlink(missing_ok=True)
+                fleet.edge.remove_leftovers()
     except (FleetError, OSError) as error:
         log("failed", error=str(error))
         return 1

