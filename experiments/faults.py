@@ -16,8 +16,10 @@ from harness.fleet.commands import SOCKET_VARIABLE, control_socket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.fault_journal import OpenFault
 
-def request(fault: str, subject: str, undo: Callable[..., Any], **arguments: Any) -> int:
+
+def request(fault: str, subject: str, /, undo: Callable[..., Any], **arguments: Any) -> int:
     """Say that `fault` is about to be made to `subject`; returns when, on the run's clock (ns).
 
     `undo` is the function that removes it when called with `arguments`, at any time and any number of times.
@@ -33,11 +35,24 @@ def in_place(fault: str, subject: str, reading: str, **detail: Any) -> int:
     return timeline().add("fault_in_place", subject, fault=fault, reading=reading, **detail)
 
 
+def is_open(fault: str, subject: str) -> bool:
+    """Whether the journal still holds this fault of this fleet: requested, and not proven gone."""
+    return bool(_entries(fault, subject))
+
+
 def gone(fault: str, subject: str, reading: str, **detail: Any) -> int:
     """Say that `reading` saw the fault gone, and close its entries in the journal; returns when (ns)."""
     stamp = timeline().add("fault_removed", subject, fault=fault, reading=reading, **detail)
-    journal, here = FaultJournal(journal_directory()), os.fspath(control_socket())
-    for entry in journal.pending():
-        if (entry.fault, entry.subject, entry.environment.get(SOCKET_VARIABLE)) == (fault, subject, here):
-            journal.close(entry)
+    journal = FaultJournal(journal_directory())
+    for entry in _entries(fault, subject):
+        journal.close(entry)
     return stamp
+
+
+def _entries(fault: str, subject: str) -> list[OpenFault]:
+    wanted = (fault, subject, os.fspath(control_socket()))
+    return [
+        entry
+        for entry in FaultJournal(journal_directory()).pending()
+        if (entry.fault, entry.subject, entry.environment.get(SOCKET_VARIABLE)) == wanted
+    ]

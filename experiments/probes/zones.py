@@ -32,6 +32,34 @@ def zone_stays_dead(zone: str) -> bool:
     return True
 
 
+def zone_is_frozen(zone: str, fault: str, limit_s: float = 2.0) -> dict[str, Any]:
+    """The process table shows every process of the zone stopped; records `fault_in_place` when that is first seen."""
+    ports = group(client().status(), zone)["ports"]
+    wait(lambda: _all_stopped(ports), limit_s, f"processes of {zone} still run")
+    seen_ns = faults.in_place(fault, zone, "process table: stopped", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def zone_stays_frozen(zone: str) -> bool:
+    """The process table still shows every process of the zone stopped."""
+    return _all_stopped(group(client().status(), zone)["ports"])
+
+
+def zone_runs(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
+    """No process of the zone is stopped, and each says SERVING to a direct call; records `fault_removed`."""
+    status = client().status()
+    ports = group(status, zone)["ports"]
+    wait(lambda: bool(_statuses(ports)) and not _all_stopped(ports), limit_s, f"processes of {zone} are still stopped")
+    wait(lambda: _all_serve(status, ports), limit_s, f"{zone} does not serve")
+    seen_ns = faults.gone(fault, zone, "process table and direct health call", ports=ports)
+    return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
+
+
+def zone_left_cleanly(zone: str) -> bool:
+    """Whether every process of the zone ended by itself with exit code 0, as the kernel told its parent."""
+    return all(item["exit_code"] == 0 for item in group(client().status(), zone)["processes"])
+
+
 def zone_serves(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
     """Every process of the zone says SERVING to a direct call past the edge; records `fault_removed`."""
     status = client().status()
@@ -62,6 +90,26 @@ def processes_listening(ports: list[int]) -> list[int]:
         if is_alive and wanted.intersection(process.info["cmdline"] or ()):
             found.append(process.pid)
     return found
+
+
+def serves_within(zone: str, limit_s: float) -> bool:
+    """Whether every process of the zone says SERVING to a direct call before the limit."""
+    status = client().status()
+    ports = group(status, zone)["ports"]
+    try:
+        wait(lambda: _all_serve(status, ports), limit_s, f"{zone} does not serve")
+    except ActivityFailed:
+        return False
+    return True
+
+
+def _statuses(ports: list[int]) -> list[str]:
+    return [psutil.Process(pid).status() for pid in processes_listening(ports)]
+
+
+def _all_stopped(ports: list[int]) -> bool:
+    statuses = _statuses(ports)
+    return bool(statuses) and set(statuses) == {psutil.STATUS_STOPPED}
 
 
 def _all_serve(status: dict[str, Any], ports: list[int]) -> bool:
