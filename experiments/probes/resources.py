@@ -18,7 +18,7 @@ from experiments import faults
 from experiments.fleet import client, group
 from experiments.probes.zones import processes_listening, serves_within
 
-LIMITS = {"memory_cap": "Max address space", "disk_full": "Max file size"}
+LIMITS = {"memory_cap": "Max data size", "disk_full": "Max file size"}
 """As /proc/PID/limits has them (proc(5))."""
 READ_LIMIT_S = 2.0
 _dropped = re.compile(r"^predictions_dropped (\S+)$", re.MULTILINE).search

@@ -37,12 +37,18 @@ HEALTH_SUCCESSES_TO_RETURN = 1
 OUTLIER_GATEWAY_FAILURES = 2
 """In a row, answered UNAVAILABLE or its like by the process itself: it says that it cannot serve. One may be chance."""
 OUTLIER_SILENCES = 5
-"""In a row, refused, reset or out of its try's time: a dead process is out after five requests, 75 ms at 200 req/s."""
+"""In a row, refused or reset: a dead process is out after five requests, 75 ms at 200 req/s."""
+OUTLIER_SILENT_PERCENT = 40
+OUTLIER_SILENT_CALLS = 5
+"""Of at least so many calls in an interval, got a stream and no answer in their try's time. A zone that never answers
+shows 50 %, because Envoy counts each such call twice, as a success and a failure (see above); after a stall of 0.6 s it
+is a sixth."""
 OUTLIER_INTERVAL_S = 0.5
-"""How often ejected hosts are looked at again; the ejection itself is immediate."""
-OUTLIER_BASE_EJECTION_S = 2.0
+"""How often that share is counted and ejected hosts are looked at again; other ejections are immediate."""
+OUTLIER_BASE_EJECTION_S = 6.0
 OUTLIER_MAX_EJECTION_S = 10.0
-"""Ejections grow by the base each time up to here; a passed health check ends one early."""
+"""Ejections grow by the base each time up to here. A passed health check ends none, because it says nothing of other
+calls. Six seconds show five in a row without the zone, which is how long an SLO must hold to count as recovered."""
 OUTLIER_MAX_EJECTED_PERCENT = 34
 """One of three zones. Zones out by health check do not count here, so that with one dead and two ejected (67 %) none
 would be left."""

@@ -166,6 +166,10 @@ def _outlier_detection() -> Json:
         "split_external_local_origin_errors": True,
         "consecutive_local_origin_failure": settings.OUTLIER_SILENCES,
         "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_failure_percentage_local_origin": 100,
+        "failure_percentage_threshold": settings.OUTLIER_SILENT_PERCENT,
+        "failure_percentage_minimum_hosts": 1,
+        "failure_percentage_request_volume": settings.OUTLIER_SILENT_CALLS,
         "enforcing_local_origin_success_rate": 0,
         "enforcing_consecutive_5xx": 0,  # an INTERNAL or UNKNOWN answer is the model's, not the zone's
         "enforcing_success_rate": 0,  # Envoy's statistics want five hosts, and there are three
@@ -173,7 +177,7 @@ def _outlier_detection() -> Json:
         "base_ejection_time": _duration(settings.OUTLIER_BASE_EJECTION_S),
         "max_ejection_time": _duration(settings.OUTLIER_MAX_EJECTION_S),
         "max_ejection_percent": settings.OUTLIER_MAX_EJECTED_PERCENT,
-        "successful_active_health_check_uneject_host": True,
+        "successful_active_health_check_uneject_host": False,  # a zone may pass them and fail every other call
     }
 
 

@@ -14,10 +14,10 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MEMORY_HEADROOM_BYTES = 4 << 20
+MEMORY_HEADROOM_BYTES = 0
 """Half of a thread's stack: less than what one more thread or a large message takes, more than a small call does."""
-KINDS = {"memory_cap": resource.RLIMIT_AS, "disk_full": resource.RLIMIT_FSIZE}
-"""Memory: the address space. Disk: the size of files, so that every write fails with EFBIG, as beyond a quota."""
+KINDS = {"memory_cap": resource.RLIMIT_DATA, "disk_full": resource.RLIMIT_FSIZE}
+"""Memory: what a process may write to and shares with nobody, in use or not. Disk: the size of files, so that every write fails with EFBIG, as beyond a quota."""
 
 
 def cap(kind: str, pids: Iterable[int]) -> dict[int, int]:
@@ -52,7 +52,7 @@ def capped(pids: Iterable[int]) -> dict[str, int]:
 def _cap(kind: str, pid: int) -> int:
     limit = KINDS[kind]
     soft, hard = resource.prlimit(pid, limit)
-    wanted = 0 if kind == "disk_full" else psutil.Process(pid).memory_info().vms + MEMORY_HEADROOM_BYTES
+    wanted = 0 if kind == "disk_full" else psutil.Process(pid).memory_info().data + MEMORY_HEADROOM_BYTES
     if soft == resource.getrlimit(limit)[0]:  # else it is capped already, at what it used then
         resource.prlimit(pid, limit, (wanted, hard))
         soft = wanted

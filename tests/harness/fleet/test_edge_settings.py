@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.fleet import edge_settings as settings
+from harness.slices import SETTLE_S
 
 PLAN_TTD_S = 2.0
 ROUTE_TIMEOUT_S = 2.0
@@ -25,3 +26,14 @@ def test_outlier_detection_leaves_a_zone_when_health_checks_took_another() -> No
 def test_requests_waiting_on_one_frozen_zone_may_all_move() -> None:
     spike_rps, zones = 600, 3
     assert spike_rps / zones * settings.PER_TRY_TIMEOUT_S <= settings.RETRIES_ALWAYS_ALLOWED
+
+
+def test_a_zone_that_answers_nothing_is_silent_and_one_that_stalled_is_not() -> None:
+    launch_rps, zones, stall_s = 200, 3, 0.6
+    calls = launch_rps / zones * settings.OUTLIER_INTERVAL_S
+    late = launch_rps / zones * (stall_s - settings.PER_TRY_TIMEOUT_S)
+    assert 100 * late / (calls + late) < settings.OUTLIER_SILENT_PERCENT < 100 * calls / (calls + calls)
+
+
+def test_an_ejection_outlasts_the_five_seconds_for_which_a_recovery_must_hold() -> None:
+    assert settings.OUTLIER_BASE_EJECTION_S > SETTLE_S + settings.OUTLIER_INTERVAL_S
