@@ -25,7 +25,7 @@ def timeline() -> Timeline | NoTimeline:
 
 def group(status: dict[str, Any], name: str) -> dict[str, Any]:
     """What the supervisor says of one zone, or of the candidate. Raises KeyError naming the known ones."""
-    groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status["candidate"] else {})
+    groups = dict(status["zones"]) | ({"candidate": status["candidate"]} if status.get("candidate") else {})
     if name not in groups:
         raise KeyError(f"no zone {name!r} in this fleet; it has {', '.join(sorted(groups))}")
     found: dict[str, Any] = groups[name]

@@ -14,7 +14,7 @@ from experiments.probes.resources import limit_is_lifted
 
 
 def cap_zone(zone: str, kind: str) -> dict[str, Any]:
-    """Lower the limit of each process of the zone: memory to what it uses now and a little, files to no size at all."""
+    """Lower the limit of each process of the zone: memory to what it uses now, files to no size at all."""
     seen_pids(zone)
     requested_ns = faults.request(kind, zone, undo=restore_limits, zone=zone, kind=kind)
     return client().cap(zone, kind) | {"zone": zone, "requested_ns": requested_ns}

@@ -1,7 +1,7 @@
 """Takes a resource away from running processes of a zone: memory, or the writing of files, by prlimit(2).
 
 Rule: only the soft limit is lowered, so that it can be raised again without privilege. What the kernel says is the
-truth: a process is capped where its soft limit is below the supervisor's own, with which it was started.
+truth: a process is capped where its soft limit is not the supervisor's own, with which it was started.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MEMORY_HEADROOM_BYTES = 0
-"""Half of a thread's stack: less than what one more thread or a large message takes, more than a small call does."""
 KINDS = {"memory_cap": resource.RLIMIT_DATA, "disk_full": resource.RLIMIT_FSIZE}
-"""Memory: what a process may write to and shares with nobody, in use or not. Disk: the size of files, so that every write fails with EFBIG, as beyond a quota."""
+"""Memory: what a process may write to and shares with nobody; RLIMIT_AS would count gigabytes that it only reserved.
+Disk: the size of files, so that every write fails with EFBIG, as beyond a quota."""
 
 
 def cap(kind: str, pids: Iterable[int]) -> dict[int, int]:
@@ -50,10 +49,10 @@ def capped(pids: Iterable[int]) -> dict[str, int]:
 
 
 def _cap(kind: str, pid: int) -> int:
+    """Memory at what is in use now, files at no size; a process that is capped already stays so."""
     limit = KINDS[kind]
     soft, hard = resource.prlimit(pid, limit)
-    wanted = 0 if kind == "disk_full" else psutil.Process(pid).memory_info().data + MEMORY_HEADROOM_BYTES
-    if soft == resource.getrlimit(limit)[0]:  # else it is capped already, at what it used then
-        resource.prlimit(pid, limit, (wanted, hard))
-        soft = wanted
+    if soft == resource.getrlimit(limit)[0]:
+        soft = 0 if kind == "disk_full" else psutil.Process(pid).memory_info().data
+        resource.prlimit(pid, limit, (soft, hard))
     return soft

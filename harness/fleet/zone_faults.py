@@ -62,7 +62,7 @@ class ZoneFaults:
         return _done(group)
 
     def cap(self, zone: str, kind: str) -> Reply:
-        """Cap "memory_cap" at what each process uses now and a little, or "disk_full" at nothing."""
+        """Cap "memory_cap" at what each process uses now, or "disk_full" at nothing."""
         group, known = self._alive(zone), _kind(kind)
         return _done(group) | {"bytes": _of_the_kernel("set limits", lambda: resource_caps.cap(known, group.pids()))}
 
