@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 OBEYED = frozenset({"status", "kill", "start", "freeze", "thaw", "route"})
 """Requests that are methods of LocalFleet; `lease` and `down` are about the supervisor itself."""
 
-TEND_INTERVAL_S = 1.0
-"""How soon the edge counts a new client by its name; whether a key holds, the service says by itself."""
+TEND_INTERVAL_S = 0.5
+"""How soon the edge counts a new client by its name (whether a key holds, the service says by itself), and a sidecar
+that nobody needs is ended."""
 
 
 class Supervisor:

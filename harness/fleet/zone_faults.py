@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from harness.fleet import edge_settings as settings
 from harness.fleet import isolation, resource_caps
 from harness.fleet.client import FleetError
 from harness.fleet.sidecar import Disturbance, Sidecar
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from harness.fleet.processes import Process, Zone
 
 REQUESTS = frozenset({"drain", "isolate", "rejoin", "cap", "uncap", "disturb", "undisturb", "restart_edge"})
-SIDECAR_LINGER_S = 2.5
-"""How long the calls that a retired sidecar holds may still take: the route's time limit and a bit."""
+SIDECAR_LINGER_S = 2 * settings.PER_TRY_TIMEOUT_S
+"""Longer than any call that a retired sidecar holds: the edge gives each up after one try's time."""
 
 Reply = dict[str, Any]
 
