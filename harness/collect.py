@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from typing import TYPE_CHECKING
 
 from harness.access import AccessError, access_of, require_grpc, require_http
@@ -22,6 +23,7 @@ from harness.load.process import Placement
 from harness.load.streams import LedgerError
 from harness.model import Evidence
 from harness.plan import PlanError
+from harness.process_identity import OWNER_VARIABLE, own_identity
 from harness.requests import RequestsError, make_requests
 from harness.secret import SecretError
 from harness.store import Run, create_run
@@ -60,6 +62,7 @@ def collect(
     3. Collectors drive load, faults, shadow and rollback, one after the other.
     4. The target goes down, what was sampled is written, the run is sealed.
     """
+    os.environ[OWNER_VARIABLE] = str(own_identity())  # of whatever this process starts from here on
     run = create_run(root, loaded, profile=profile.name, subject=subject_of(loaded), now=now)
     context = Context(run=run, loaded=loaded, profile=profile, progress=progress, workers=workers, placement=placement)
     collectors = [item for item in all_collectors() if loaded.plan.target.provider == "local" or not item.needs_control]

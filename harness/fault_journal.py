@@ -6,7 +6,9 @@ proven gone; who is killed between the two leaves it behind. What can't be read 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import secrets
@@ -15,12 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.process_identity import Life, ProcessIdentity, own_identity
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FAULTS_VARIABLE = "GONOGO_FAULTS"
 """Environment variable naming the journal's directory; without it, it is the user's own."""
 PRIVATE = 0o700
+LOCK_POLL_S = 0.05
 
 
 class FaultJournalError(Exception):
@@ -31,7 +36,8 @@ class FaultJournalError(Exception):
 class OpenFault:
     """A fault that was requested and not proven gone. `undo` is the "module:function" that removes it, by `arguments`.
 
-    `environment` are the variables under which it was made, which name what it was made to; `pid` is who made it.
+    `environment` are the variables under which it was made, which name what it was made to. `maker` is the process that
+    made it, `fleet` the supervisor of the zones it was made to ("" if there are none); each a ProcessIdentity as text.
     """
 
     id: str
@@ -40,16 +46,27 @@ class OpenFault:
     undo: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    pid: int = field(default_factory=os.getpid)
+    fleet: str = ""
+    maker: str = field(default_factory=lambda: str(own_identity()))
     opened_unix_s: float = field(default_factory=time.time)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
         """The entry in `path`. Raises FaultJournalError."""
         try:
-            return cls(**json.loads(path.read_text()))
+            entry = cls(**json.loads(path.read_text()))
+            _ = [ProcessIdentity.parse(text) for text in (entry.maker, entry.fleet) if text]
         except (OSError, ValueError, TypeError) as error:
             raise FaultJournalError(f"{path} can't be read: {error}; undo its fault by hand, then delete it") from error
+        return entry
+
+    def made_by(self) -> Life:
+        """Whether its maker, who undoes it in time if nothing happens to him, still lives."""
+        return ProcessIdentity.parse(self.maker).life()
+
+    def fleet_lives(self) -> bool:
+        """Whether what it was made to may still be there: its fleet's supervisor lives, or it is of no fleet."""
+        return not self.fleet or ProcessIdentity.parse(self.fleet).life() is not Life.DEAD
 
 
 def journal_directory() -> Path:
@@ -67,7 +84,14 @@ class FaultJournal:
         self.directory = directory
 
     def open(
-        self, fault: str, subject: str, undo: str, arguments: Mapping[str, Any], environment: Mapping[str, str]
+        self,
+        fault: str,
+        subject: str,
+        undo: str,
+        arguments: Mapping[str, Any],
+        environment: Mapping[str, str],
+        *,
+        fleet: str = "",
     ) -> OpenFault:
         """Write an entry; it survives a power cut once this returns. Raises FaultJournalError: then make no fault."""
         entry = OpenFault(
@@ -77,8 +101,9 @@ class FaultJournal:
             undo=undo,
             arguments=arguments,
             environment=environment,
+            fleet=fleet,
         )
-        path = self._path(entry.id)
+        path = self.path(entry)
         try:
             self.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             _write_synced(path.with_suffix(".part"), json.dumps(dataclasses.asdict(entry), indent=1))
@@ -90,15 +115,56 @@ class FaultJournal:
 
     def close(self, entry: OpenFault) -> None:
         """Forget a fault that is proven gone; nothing happens to one that is forgotten already."""
-        self._path(entry.id).unlink(missing_ok=True)
+        self.path(entry).unlink(missing_ok=True)
 
     def pending(self) -> list[OpenFault]:
         """Every open fault, the latest first: they are undone in this order. Raises FaultJournalError."""
         paths = sorted(self.directory.glob("*.json"), reverse=True)
-        return [OpenFault.from_file(path) for path in paths]
+        found = [_read(path) for path in paths]
+        return [entry for entry in found if entry is not None]
 
-    def _path(self, entry_id: str) -> Path:
-        return self.directory / f"{entry_id}.json"
+    def abandoned(self) -> list[OpenFault]:
+        """Every open fault whose maker is dead, the latest first. Raises FaultJournalError."""
+        return [entry for entry in self.pending() if entry.made_by() is Life.DEAD]
+
+    def path(self, entry: OpenFault) -> Path:
+        """The file of an entry."""
+        return self.directory / f"{entry.id}.json"
+
+    @contextlib.contextmanager
+    def locked(self, limit_s: float) -> Iterator[None]:
+        """Alone among those who heal. Raises FaultJournalError when somebody else still heals after `limit_s`."""
+        self.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        deadline = time.monotonic() + limit_s
+        try:
+            while not _lock(descriptor):
+                if time.monotonic() > deadline:
+                    raise FaultJournalError(
+                        f"another command has been healing for {limit_s:g} s; wait for it, then retry"
+                    )
+                time.sleep(LOCK_POLL_S)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _read(path: Path) -> OpenFault | None:
+    """The entry in `path`; None when it was closed a moment ago."""
+    try:
+        return OpenFault.from_file(path)
+    except FaultJournalError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write_synced(path: Path, text: str) -> None:

@@ -21,6 +21,7 @@ from harness.cli.planning import check, doctor, init
 from harness.cli.running import collect, judge, report, run
 from harness.cli.terminal import complain
 from harness.fleet.client import FleetError
+from harness.healing import HealError
 from harness.plan import PlanError
 from harness.store import RunError
 
@@ -72,7 +73,7 @@ def _exit_code(error: BaseException) -> int:
         case click.ClickException():
             error.show()
             return EXIT_USAGE
-        case PlanError() | RunError() | ArtifactError() | FleetError():
+        case PlanError() | RunError() | ArtifactError() | FleetError() | HealError():
             complain(str(error))
             return EXIT_USAGE
         case _:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.answers import fleet_text
-from harness.cli.terminal import json_option, load, plan_argument, say
+from harness.cli.terminal import heal_first, json_option, load, plan_argument, say
 from harness.fleet import commands as fleet_commands
+from harness.healing import heal
 from harness.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
     """Start the zones of PLAN behind the edge, and leave them running."""
     from harness.collect import fleet_spec  # noqa: PLC0415 - collectors are slow to import
 
+    heal_first()
     status = fleet_commands.fleet_up(
         fleet_spec(load(plan), PROFILES["standard"], fleet_commands.control_socket().parent)
     )
@@ -39,9 +41,12 @@ def fleet_up(plan: Path, *, as_json: bool) -> None:
 @fleet.command("status")
 @json_option
 def fleet_status(*, as_json: bool) -> None:
-    """Show the zones that are up."""
-    status = fleet_commands.fleet_status()
-    say(status, fleet_text(status), as_json=as_json)
+    """Show the zones that are up, after undoing what a killed experiment left broken in them."""
+    try:
+        heal_first()
+    finally:  # whoever has to undo something by hand wants to see it all the same
+        status = fleet_commands.fleet_status()
+        say(status, fleet_text(status), as_json=as_json)
 
 
 @fleet.command("down")
@@ -49,4 +54,17 @@ def fleet_status(*, as_json: bool) -> None:
 def fleet_down(*, as_json: bool) -> None:
     """Stop the zones and everything that belongs to them."""
     fleet_commands.fleet_down()
+    heal_first()  # what was broken in it is gone with it
     say({"down": True}, "the fleet is down", as_json=as_json)
+
+
+@fleet.command("heal")
+@json_option
+def fleet_heal(*, as_json: bool) -> None:
+    """Undo every fault that a killed experiment left behind, and end what belongs to no living run.
+
+    Other commands do this by themselves before they start.
+    """
+    healed = heal()
+    say(healed.facts(), healed.line() or "nothing was left broken", as_json=as_json)
+    healed.require()

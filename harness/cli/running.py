@@ -13,6 +13,7 @@ import click
 from harness.answers import verdict_facts
 from harness.cli.terminal import (
     address,
+    heal_first,
     json_option,
     load,
     master_option,
@@ -103,6 +104,7 @@ def _collect(plan: Path, profile: str, runs: Path, workers: int, master: str, *,
     from harness.progress import progress_on  # noqa: PLC0415 - the same
 
     loaded = load(plan)
+    heal_first()
     placement = Placement("{}:{}".format(*address(master, "--master")) if master else "")
     with progress_on(Console(stderr=as_json)) as progress:
         if master:

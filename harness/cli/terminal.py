@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from harness.healing import heal
 from harness.plan import LoadedPlan, load_plan
 from harness.profiles import PROFILES
 
@@ -59,6 +60,14 @@ def say(document: Any, text: str, *, as_json: bool) -> None:
 def complain(text: str) -> None:
     """Print `text` to standard error."""
     click.echo(f"gonogo: {text}", err=True)
+
+
+def heal_first() -> None:
+    """Undo what a killed command left broken, and say so in one line. Raises HealError when it stays broken."""
+    healed = heal()
+    if line := healed.line():
+        complain(f"healed first: {line}")
+    healed.require()
 
 
 def relative(path: Path) -> str:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SECRETS = "secrets"
+"""Name of the directory of keys and certificates, beside the sockets."""
+
+
 class ControlSocket:
     """A context in which `path` is ours alone; leaving it removes the socket and its directory, if that is empty."""
 

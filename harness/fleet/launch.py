@@ -12,6 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
+from harness.process_identity import OWNER_VARIABLE, own_identity
+
 END_LIMIT_S = 10.0
 """The supervisor needs milliseconds to kill everything; after this it is killed, and the kernel kills the rest."""
 
@@ -31,7 +33,7 @@ class SupervisorProcess:
             standard_input = os.open(os.devnull, os.O_RDONLY)
         command = [sys.executable, "-m", "harness.fleet.supervisor", str(spec_file)] + ["--leased"] * leased
         try:
-            self.pid = _spawn(command, standard_input, log)
+            self.pid = _spawn(command, _environment(leased=leased), standard_input, log)
         finally:
             os.close(standard_input)
 
@@ -64,7 +66,7 @@ class SupervisorProcess:
         return self.exit_code() is not None
 
 
-def _spawn(command: list[str], standard_input: int, log: Path) -> int:
+def _spawn(command: list[str], environment: dict[str, str], standard_input: int, log: Path) -> int:
     """Spawn `command` in its own session, appending its output to `log`; returns its pid."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     actions = [
@@ -72,10 +74,15 @@ def _spawn(command: list[str], standard_input: int, log: Path) -> int:
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    return os.posix_spawn(command[0], command, _environment(), file_actions=actions, setsid=True)
+    return os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True)
 
 
-def _environment() -> dict[str, str]:
-    """Our environment, in which the supervisor and the service find the packages that we run from."""
+def _environment(*, leased: bool) -> dict[str, str]:
+    """Our environment, in which the supervisor and the service find the packages that we run from.
+
+    A leased fleet belongs to this process; one without lease outlives whoever started it.
+    """
+    owner = {OWNER_VARIABLE: str(own_identity())} if leased else {}
+    inherited = {name: value for name, value in os.environ.items() if name != OWNER_VARIABLE}
     search = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
+    return {**inherited, **owner, "PYTHONPATH": os.pathsep.join(search)}

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from harness.fleet.client import FleetError
+from harness.fleet.control_socket import SECRETS
 from harness.fleet.credentials import make_credentials
 from harness.fleet.edge_limits import Rates
 from harness.fleet.edge_process import Edge
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from harness.fleet.credentials import Credentials
     from harness.fleet.spec import FleetSpec
-
-SECRETS = "secrets"
-"""Name of the directory of keys and certificates, beside the sockets."""
 
 Reply = dict[str, Any]
 

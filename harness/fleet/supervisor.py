@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.fleet.control_socket import ControlSocket
 from harness.fleet.local_fleet import LocalFleet
 from harness.fleet.spec import FleetSpec
 from harness.fleet.zone_faults import REQUESTS
+from harness.process_identity import OWNER_VARIABLE, own_identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +123,7 @@ def log(event: str, **facts: object) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Supervise the fleet of SPEC.json to its end; 1 if it could not be started, for the reason logged."""
+    os.environ[OWNER_VARIABLE] = str(own_identity())  # inherited by every process of the fleet, and by theirs
     spec = FleetSpec.from_json(Path(arguments[0]).read_text())
     if spec.control is None:
         raise ValueError("the supervisor needs to be told its control socket")

@@ -1,0 +1,102 @@
+"""Heals what a killed command left behind: faults that nobody undid, processes that nobody owns, secrets of no fleet.
+
+Rule: actions import Chaos Toolkit, so they are undone in a process of their own (`experiments.heal`). Nothing is
+started where nothing is broken. What can't be healed is an error that says what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.fault_journal import FaultJournal, FaultJournalError, OpenFault, journal_directory
+from harness.fleet.commands import SOCKET_VARIABLE, control_socket
+from harness.fleet.leftovers import remove_leftovers
+from harness.fleet.tether import tethered
+from harness.orphans import Orphan, end_orphans
+from harness.process_identity import Life
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMIT_S = 300.0
+"""For all that is open: each undo and each look at the zones has a limit of its own, of some 20 s."""
+ADVICE = "try again with: gonogo fleet heal; or end the zones with: gonogo fleet down; or undo it by hand"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class HealError(Exception):
+    """Something is still broken; the text says what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What was found and done. `faults` are the lines of `experiments.heal`; `elsewhere` are left to other machines."""
+
+    faults: Sequence[dict[str, str]] = ()
+    orphans: Sequence[Orphan] = ()
+    secrets: Sequence[Path] = ()
+    elsewhere: Sequence[OpenFault] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """The same as a program wants it."""
+        return {
+            "faults": list(self.faults),
+            "processes_ended": [{"pid": item.pid, "command": item.command} for item in self.orphans],
+            "secrets_removed": [str(path) for path in self.secrets],
+            "elsewhere": [{"fault": entry.fault, "subject": entry.subject} for entry in self.elsewhere],
+        }
+
+    def line(self) -> str:
+        """What was done, in one line; "" when nothing was."""
+        parts = [f"{item['fault']} of {item['subject']} ({item['outcome']})" for item in self.faults]
+        parts += [f"process {item.pid} of a dead run ended" for item in self.orphans]
+        parts += [f"secrets of a dead fleet removed from {path}" for path in self.secrets]
+        parts += [f"{entry.fault} of {entry.subject} left to the machine it was made on" for entry in self.elsewhere]
+        return ", ".join(parts)
+
+    def require(self) -> None:
+        """Raise HealError if a fault is still open."""
+        failed = [item for item in self.faults if item["outcome"] == "failed"]
+        if failed:
+            lines = [f"{item['fault']} of {item['subject']} can't be undone: {item['reason']}" for item in failed]
+            entries = " ".join(item["entry"] for item in failed)
+            raise HealError("\n".join([*lines, f"{ADVICE}, then delete {entries}"]))
+
+
+def heal() -> Healed:
+    """Heal all that a dead command left behind. Raises HealError only when it can't be tried.
+
+    1. Processes whose owner is dead end, by force if they must; so what they served is gone with them.
+    2. Every fault whose maker is dead is undone, or found to be gone with its zones.
+    3. Keys and certificates of dead fleets are removed.
+    """
+    orphans = end_orphans()
+    try:
+        journal = FaultJournal(journal_directory())
+        pending = journal.pending()
+        faults = _undo() if journal.abandoned() else []
+    except FaultJournalError as error:
+        raise HealError(str(error)) from error
+    sockets = [control_socket()] + [Path(entry.environment[SOCKET_VARIABLE]) for entry in pending]
+    secrets = remove_leftovers(path.parent for path in sockets)
+    elsewhere = [entry for entry in pending if entry.made_by() is Life.ELSEWHERE]
+    return Healed(faults, orphans, secrets, elsewhere)
+
+
+def _undo() -> list[dict[str, str]]:
+    search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = tethered([sys.executable, "-m", "experiments.heal"])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search)}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise HealError(f"healing did not end within {LIMIT_S:g} s; look at: gonogo fleet status") from None
+    if done.returncode not in {0, 1}:
+        raise HealError(f"healing failed: {done.stderr.strip()[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
