@@ -19,6 +19,7 @@ from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
 from harness.cli.planning import check, doctor, init
 from harness.cli.running import collect, judge, report, run
+from harness.cli.scheduling import schedule
 from harness.cli.terminal import complain
 from harness.fleet.client import FleetError
 from harness.healing import HealError
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests):
+for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests, schedule):
     cli.add_command(command)
 
 
