@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from harness.model import Stage
 from harness.plan_experiments import OWN_GATES, Experiment, check_names
+from harness.plan_notify import Notify
 from harness.plan_rules import CLOSED as _CLOSED
 from harness.plan_rules import positive as _positive
 from harness.plan_rules import ratio as _ratio
@@ -172,6 +173,7 @@ class Plan:
     shadow: Shadow = field(default_factory=Shadow)
     quality: Quality = field(default_factory=Quality)
     gpu: Gpu | None = None
+    notify: tuple[Notify, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
 

@@ -14,22 +14,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from harness.artifact import ArtifactError
 from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
 from harness.cli.planning import check, doctor, init
 from harness.cli.running import collect, judge, report, run
 from harness.cli.scheduling import schedule
-from harness.cli.terminal import complain
-from harness.fleet.client import FleetError
-from harness.healing import HealError
-from harness.plan import PlanError
-from harness.store import RunError
+from harness.cli.terminal import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, FORESEEN, complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED = 2, 70, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +67,7 @@ def _exit_code(error: BaseException) -> int:
         case click.ClickException():
             error.show()
             return EXIT_USAGE
-        case PlanError() | RunError() | ArtifactError() | FleetError() | HealError():
+        case _ if isinstance(error, FORESEEN):
             complain(str(error))
             return EXIT_USAGE
         case _:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.answers import verdict_facts
+from harness.cli.telling import tell, telling_failure
 from harness.cli.terminal import (
     address,
     heal_first,
@@ -26,11 +27,15 @@ from harness.cli.terminal import (
     workers_option,
 )
 from harness.cli.worker import serve_as_worker
+from harness.notices import of_verdict
 from harness.profiles import PROFILES
 from harness.store import find_run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.model import Verdict
+    from harness.plan import LoadedPlan
 
 
 @click.command(short_help="Collect, judge and report; the exit code is the verdict.")
@@ -56,8 +61,12 @@ def run(plan: Path, profile: str, runs: Path, *, workers: int, master: str, work
     """
     if worker:
         return serve_as_worker(address(worker, "--worker"))
-    folder = _collect(plan, profile, runs, workers, master, as_json=as_json)
-    return _judge_and_report(folder, as_json=as_json)
+    loaded = load(plan)
+    with telling_failure(loaded):
+        folder = _collect(loaded, profile, runs, workers, master, as_json=as_json)
+        verdict = _judge_and_report(folder, as_json=as_json)
+    tell(loaded, of_verdict(verdict, str(folder)), folder)
+    return verdict.exit_code
 
 
 @click.command(short_help="Collect evidence without judging it.")
@@ -69,7 +78,7 @@ def run(plan: Path, profile: str, runs: Path, *, workers: int, master: str, work
 @json_option
 def collect(plan: Path, profile: str, runs: Path, *, workers: int, master: str, as_json: bool) -> None:
     """Collect evidence for PLAN without judging it, and name the run."""
-    folder = _collect(plan, profile, runs, workers, master, as_json=as_json)
+    folder = _collect(load(plan), profile, runs, workers, master, as_json=as_json)
     say(
         {"run": str(folder)},
         f"collected: {relative(folder)}\njudge it with: gonogo judge {relative(folder)}",
@@ -82,7 +91,7 @@ def collect(plan: Path, profile: str, runs: Path, *, workers: int, master: str, 
 @json_option
 def judge(run: Path, *, as_json: bool) -> int:
     """Judge RUN (default: the latest) from its evidence alone, and write its verdict and report anew."""
-    return _judge_and_report(find_run(run), as_json=as_json)
+    return _judge_and_report(find_run(run), as_json=as_json).exit_code
 
 
 @click.command(short_help="Render a run's report again.")
@@ -96,14 +105,13 @@ def report(run: Path, *, as_json: bool) -> None:
     say({"report": str(page)}, f"report: {relative(page)}", as_json=as_json)
 
 
-def _collect(plan: Path, profile: str, runs: Path, workers: int, master: str, *, as_json: bool) -> Path:
+def _collect(loaded: LoadedPlan, profile: str, runs: Path, workers: int, master: str, *, as_json: bool) -> Path:
     from rich.console import Console  # noqa: PLC0415 - judging needs neither this nor what follows
 
     from harness.collect import collect as collect_run  # noqa: PLC0415 - collectors are slow to import
     from harness.load.process import Placement  # noqa: PLC0415 - the same
     from harness.progress import progress_on  # noqa: PLC0415 - the same
 
-    loaded = load(plan)
     heal_first()
     placement = Placement("{}:{}".format(*address(master, "--master")) if master else "")
     with progress_on(Console(stderr=as_json)) as progress:
@@ -120,7 +128,7 @@ def _collect(plan: Path, profile: str, runs: Path, workers: int, master: str, *,
         ).folder
 
 
-def _judge_and_report(folder: Path, *, as_json: bool) -> int:
+def _judge_and_report(folder: Path, *, as_json: bool) -> Verdict:
     from harness.reporting import judge_run, render_run  # noqa: PLC0415 - charts are slow to import
     from reports.summary import summary_lines  # noqa: PLC0415
 
@@ -128,4 +136,4 @@ def _judge_and_report(folder: Path, *, as_json: bool) -> int:
     page = render_run(folder)
     text = "\n".join([*summary_lines(verdict), "", f"report: {relative(page)}"])
     say(verdict_facts(verdict, page), text, as_json=as_json)
-    return verdict.exit_code
+    return verdict

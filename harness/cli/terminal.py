@@ -11,9 +11,16 @@ from typing import Any
 
 import click
 
-from harness.healing import heal
-from harness.plan import LoadedPlan, load_plan
+from harness.artifact import ArtifactError
+from harness.fleet.client import FleetError
+from harness.healing import HealError, heal
+from harness.plan import LoadedPlan, PlanError, load_plan
 from harness.profiles import PROFILES
+from harness.store import RunError
+
+EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED = 2, 70, 130
+FORESEEN = (PlanError, RunError, ArtifactError, FleetError, HealError)
+"""What the Plan, the call or the machine is to blame for; anything else is a bug of ours."""
 
 plan_argument = click.argument("plan", type=click.Path(path_type=Path), default="readiness.toml", required=False)
 run_argument = click.argument("run", type=click.Path(path_type=Path), default="runs", required=False)
