@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.fault_journal import FAULTS_VARIABLE, FaultJournal, FaultJournalError, journal_directory
+from tests.harness.dead import dead_identity
 
 UNDO = "experiments.actions.zones:restore_zone"
 
@@ -58,3 +61,28 @@ def test_the_environment_says_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv(FAULTS_VARIABLE)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert journal_directory() == tmp_path / "gonogo" / "faults"
+
+
+def test_only_what_the_dead_made_is_abandoned(tmp_path: Path) -> None:
+    journal = FaultJournal(tmp_path)
+    own, gone = (journal.open(fault, "zone-b", UNDO, {}, {}) for fault in ("zone_crash", "zone_freeze"))
+    fields = dataclasses.asdict(gone) | {"maker": dead_identity()}
+    journal.path(gone).write_text(json.dumps(fields))
+    assert [entry.fault for entry in journal.abandoned()] == ["zone_freeze"]
+    assert own in journal.pending()
+
+
+def test_who_waits_too_long_for_another_healer_is_told(tmp_path: Path) -> None:
+    first, second = FaultJournal(tmp_path / "faults"), FaultJournal(tmp_path / "faults")
+    with first.locked(1), pytest.raises(FaultJournalError, match="another command has been healing"), second.locked(0.1):
+        pass
+    with second.locked(0.1):
+        pass
+
+
+def test_an_entry_that_names_no_process_is_an_error(tmp_path: Path) -> None:
+    journal = FaultJournal(tmp_path)
+    entry = journal.open("zone_crash", "zone-b", UNDO, {}, {})
+    journal.path(entry).write_text(json.dumps(dataclasses.asdict(entry) | {"maker": "12"}))
+    with pytest.raises(FaultJournalError, match="can't be read"):
+        journal.pending()
