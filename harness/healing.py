@@ -83,8 +83,8 @@ def heal() -> Healed:
         faults = _undo() if journal.abandoned() else []
     except FaultJournalError as error:
         raise HealError(str(error)) from error
-    sockets = [control_socket()] + [Path(entry.environment[SOCKET_VARIABLE]) for entry in pending]
-    secrets = remove_leftovers(path.parent for path in sockets)
+    named = [entry.environment[SOCKET_VARIABLE] for entry in pending if SOCKET_VARIABLE in entry.environment]
+    secrets = remove_leftovers(Path(path).parent for path in (control_socket(), *named))
     elsewhere = [entry for entry in pending if entry.made_by() is Life.ELSEWHERE]
     return Healed(faults, orphans, secrets, elsewhere)
 
