@@ -19,7 +19,7 @@ from harness.fleet.commands import SOCKET_VARIABLE, control_socket
 from harness.fleet.leftovers import remove_leftovers
 from harness.fleet.tether import tethered
 from harness.orphans import Orphan, end_orphans
-from harness.process_identity import Life
+from harness.process_identity import Life, ProcessIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,12 @@ class HealError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """What was found and done. `faults` are the lines of `experiments.heal`; `elsewhere` are left to other machines."""
+    """What was found and done. `faults` are the lines of `experiments.heal`; `elsewhere` are other machines'."""
 
     faults: Sequence[dict[str, str]] = ()
     orphans: Sequence[Orphan] = ()
     secrets: Sequence[Path] = ()
-    elsewhere: Sequence[OpenFault] = ()
+    elsewhere: Sequence[dict[str, str]] = ()
 
     def facts(self) -> dict[str, Any]:
         """The same as a program wants it."""
@@ -49,7 +49,7 @@ class Healed:
             "faults": list(self.faults),
             "processes_ended": [{"pid": item.pid, "command": item.command} for item in self.orphans],
             "secrets_removed": [str(path) for path in self.secrets],
-            "elsewhere": [{"fault": entry.fault, "subject": entry.subject} for entry in self.elsewhere],
+            "elsewhere": list(self.elsewhere),
         }
 
     def line(self) -> str:
@@ -57,7 +57,11 @@ class Healed:
         parts = [f"{item['fault']} of {item['subject']} ({item['outcome']})" for item in self.faults]
         parts += [f"process {item.pid} of a dead run ended" for item in self.orphans]
         parts += [f"secrets of a dead fleet removed from {path}" for path in self.secrets]
-        parts += [f"{entry.fault} of {entry.subject} left to the machine it was made on" for entry in self.elsewhere]
+        parts += [
+            f"{item['fault']} of {item['subject']} left to {item['host']}, where it was made; if that is gone, "
+            f"undo it by hand, then delete {item['entry']}"
+            for item in self.elsewhere
+        ]
         return ", ".join(parts)
 
     def require(self) -> None:
@@ -84,9 +88,14 @@ def heal() -> Healed:
     except FaultJournalError as error:
         raise HealError(str(error)) from error
     named = [entry.environment[SOCKET_VARIABLE] for entry in pending if SOCKET_VARIABLE in entry.environment]
-    secrets = remove_leftovers(Path(path).parent for path in (control_socket(), *named))
-    elsewhere = [entry for entry in pending if entry.made_by() is Life.ELSEWHERE]
+    secrets = remove_leftovers(Path(path).parent for path in (str(control_socket()), *named))
+    elsewhere = [_left_alone(journal, entry) for entry in pending if entry.made_by() is Life.ELSEWHERE]
     return Healed(faults, orphans, secrets, elsewhere)
+
+
+def _left_alone(journal: FaultJournal, entry: OpenFault) -> dict[str, str]:
+    host = ProcessIdentity.parse(entry.maker).host
+    return {"fault": entry.fault, "subject": entry.subject, "host": host, "entry": str(journal.path(entry))}
 
 
 def _undo() -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.model import Decision, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.model import Verdict
     from harness.plan_notify import Notify
 
@@ -73,6 +75,29 @@ def of_verdict(verdict: Verdict, folder: str) -> Notice:
             Finding(name=item.gate, title=item.title, outcome=item.outcome, reason=item.reason, blocks=item.blocks)
             for item in verdict.results
         ),
+    )
+
+
+def of_drill(document: Mapping[str, Any], service: str, folder: str) -> Notice:
+    """What is told of a drill, from what its drill.json says."""
+    name, decision = document["drill"], Decision(document["decision"])
+    findings = [
+        Finding(name=item["name"], title=item["name"], outcome=Outcome(item["outcome"]), reason=item["reason"])
+        for item in document["checks"]
+    ]
+    bad = [item.reason for item in findings if item.outcome is not Outcome.PASS]
+    return Notice(
+        kind="drill",
+        name=name,
+        service=service,
+        decision=decision,
+        headline=f"{decision.value}: drill {name}" + (f": {bad[0]}" if bad else " met its targets"),
+        exit_code=document["exit_code"],
+        as_of=document["as_of"],
+        subject=document["subject"],
+        run_id=document["id"],
+        folder=folder,
+        findings=tuple(findings),
     )
 
 

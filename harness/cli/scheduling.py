@@ -20,7 +20,7 @@ FORMATS = ("cron", "systemd", "github", "gitlab", "k8s")
 @click.option("--command", type=click.Choice(["run", "drill"]), default="run", show_default=True, help="What to run.")
 @click.option("--name", "drill", default="", metavar="NAME", help="Which drill, with --command drill.")
 @click.option("--plan", default="readiness.toml", show_default=True, help="The Plan, as seen from the folder.")
-@click.option("--profile", type=click.Choice(sorted(PROFILES)), default="standard", show_default=True)
+@click.option("--profile", type=click.Choice(sorted(PROFILES)), help="How long to test; by default standard.")
 @click.option("--directory", default="/srv/gonogo", show_default=True, help="Folder to run in (cron, systemd).")
 @click.option("--executable", default="gonogo", show_default=True, help="Name or path of gonogo (cron, systemd).")
 @click.option("--image", default="", help="Image that holds gonogo (github, gitlab, k8s); see scenarios/deploy.")
@@ -32,7 +32,7 @@ FORMATS = ("cron", "systemd", "github", "gitlab", "k8s")
     "--variable", "variables", multiple=True, metavar="NAME", help="A secret that the environment must bring."
 )
 @click.option("--limit", "limit_min", type=int, default=60, show_default=True, help="Minutes until it is ended.")
-def schedule(kind: str, command: str, drill: str, plan: str, profile: str, **fields: Any) -> None:
+def schedule(kind: str, command: str, drill: str, plan: str, profile: str | None, **fields: Any) -> None:
     r"""Print ready manifests that run gonogo by --cron. A NO-GO is a failed job there.
 
     \b
@@ -46,10 +46,12 @@ def schedule(kind: str, command: str, drill: str, plan: str, profile: str, **fie
 
     if bool(drill) != (command == "drill"):
         raise click.UsageError("--name says which drill; give it with --command drill, and only then")
-    words = ("drill", drill, plan) if drill else ("run", plan)
+    if drill and profile:
+        raise click.UsageError("a drill has no profile; leave --profile out")
+    words = ("drill", drill, plan) if drill else ("run", plan, "--profile", profile or "standard")
     name = f"gonogo-{command}" + f"-{drill}".replace("_", "-") * bool(drill)
     try:
-        text = render(Schedule(command=(*words, "--profile", profile), name=name, **fields), kind)
+        text = render(Schedule(command=words, name=name, **fields), kind)
     except ScheduleError as error:
         raise click.UsageError(str(error)) from error
     click.echo(text, nl=False)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FORMATS = ("cron", "systemd", "github", "gitlab", "k8s")
+_KEPT = {"run": ("--runs", "/data/runs"), "drill": ("--drills", "/data/drills")}
+"""What can be scheduled, and how it is told to keep its results side by side, on the volume of Kubernetes."""
 LINE_MAX = 998
 """Debian's cron takes no longer command (MAX_COMMAND of its cron.h)."""
 GITHUB_PAUSE_S = 300
@@ -69,7 +71,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for name, (form, meaning) in _FORMS.items():
             _require(re.fullmatch(form, getattr(self, name), re.ASCII) is not None, name, getattr(self, name), meaning)
-        _require(bool(self.command), "command", "", "a command of gonogo")
+        _require(self.command[:1] in {(name,) for name in _KEPT}, "command", self.command[:1], "run or drill")
         for word in self.command:
             _require(word.isprintable(), "command", word, "printable, in one line")
         for name in self.variables:
@@ -124,7 +126,7 @@ def _gitlab(schedule: Schedule) -> str:
 
 def _k8s(schedule: Schedule) -> str:
     """Kubernetes replaces $(NAME) in arguments, and takes two dollar signs for one."""
-    arguments = [word.replace("$", "$$") for word in (*schedule.command, "--runs", "/runs")]
+    arguments = [word.replace("$", "$$") for word in (*schedule.command, *_KEPT[schedule.command[0]])]
     labels = {"app.kubernetes.io/name": "gonogo", "app.kubernetes.io/instance": schedule.name}
     numbers = schedule.when().numbers()
     return _template("k8s.yaml.jinja", schedule, arguments=arguments, numbers=numbers, labels=labels)

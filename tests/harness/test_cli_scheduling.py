@@ -14,7 +14,7 @@ AT = ["schedule", "--cron", "0 3 * * 1", "--image", "registry.example/gonogo:1"]
 def test_every_format_prints_the_command(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli([*AT, "--format", kind, "--command", "drill", "--name", "data_loss"]) == 0
     printed = capsys.readouterr().out
-    for word in ("drill", "data_loss", "readiness.toml", "standard", "gonogo-drill-data-loss"):
+    for word in ("drill", "data_loss", "readiness.toml", "gonogo-drill-data-loss"):
         assert word in printed
 
 
@@ -23,6 +23,7 @@ def test_every_format_prints_the_command(kind: str, capsys: pytest.CaptureFixtur
     [
         (["--command", "drill"], "--name says which drill"),
         (["--name", "data_loss"], "--name says which drill"),
+        (["--command", "drill", "--name", "data_loss", "--profile", "quick"], "leave --profile out"),
         (["--cron", "@daily"], "five fields"),
         (["--image", ""], "image: '' must be"),
         (["--command", "drill", "--name", "x; rm"], "name: 'gonogo-drill-x; rm' must be"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import harness
 from harness.model import Decision, Outcome
-from harness.notices import Finding, Notice, body, no_verdict, of_verdict
+from harness.notices import Finding, Notice, body, no_verdict, of_drill, of_verdict
 from tests.builders import healthy
 
 SCHEMA = json.loads((Path(harness.__file__).parent / "notice.schema.json").read_bytes())
@@ -47,6 +47,19 @@ def test_the_json_of_a_real_verdict_is_as_its_schema_says() -> None:
     assert {item["name"] for item in document["findings"]} == {item.gate for item in verdict.results}
     with pytest.raises(jsonschema.ValidationError):
         valid(document | {"secret": "x"})
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("PASS", "met its targets"), ("FAIL", "RTO was 9 s")])
+def test_a_drill_is_told_by_its_own_document(outcome: str, said: str) -> None:
+    check = {"name": "rto", "outcome": outcome, "reason": "RTO was 9 s", "observed": 9.0}
+    decision = "GO" if outcome == "PASS" else "NO-GO"
+    told = {"schema": 1, "drill": "data_loss", "id": "1", "as_of": "2026-01-02T03:04:05+00:00", "subject": "m@1"}
+    document = body(
+        of_drill(told | {"decision": decision, "exit_code": 1, "checks": [check]}, "s", "/drills/1"), "json"
+    )
+    assert valid(document)
+    assert (document["kind"], document["name"], document["decision"]) == ("drill", "data_loss", decision)
+    assert said in document["headline"]
 
 
 def test_a_run_without_a_verdict_is_no_go_in_one_line() -> None:

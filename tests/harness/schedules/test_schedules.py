@@ -29,7 +29,7 @@ PLAIN = Schedule(cron="0 3 * * 1", command=("run", "readiness.toml"), image="reg
 FULL = replace(
     PLAIN,
     cron="*/20 2-4 * jan-nov sun",
-    command=("drill", "data_loss", "my plan.toml", "--profile", "standard"),
+    command=("drill", "data_loss", "my plan.toml"),
     name="gonogo-drill-data-loss",
     directory="/srv/my service",
     namespace="launch",
@@ -220,7 +220,7 @@ def by_kubernetes(words: list[str], folder: Path) -> list[str]:
     (container,) = cron_job(with_words(*words))["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     arguments = container["args"]
     assert not any(re.search(r"(?<!\$)(\$\$)*\$\(", word) for word in arguments), "nothing is expanded"
-    assert arguments[-2:] == ["--runs", "/runs"]
+    assert arguments[-2:] == ["--runs", "/data/runs"]
     return [word.replace("$$", "$") for word in arguments[:-2]]
 
 
@@ -263,10 +263,10 @@ def test_a_cron_that_is_still_at_it_leaves_the_next_one_out(gonogo: Path) -> Non
         *(("directory", value) for value in ("relative", "", "/a\nb", "/a ", "/a\x7f")),
         *(("executable", value) for value in ("", "a b", "/a b", "-x/", "/x\n", "/$x", "/%n", '/"', "./gonogo")),
         *(("variables", (value,)) for value in ("", "A B", "1A", "A=B", "é")),
-        *(("command", (value,)) for value in ("a\nb", "\x00", "\u2028", "\x7f")),
+        *(("command", ("run", value)) for value in ("a\nb", "\x00", "\u2028", "\x7f")),
+        *(("command", value) for value in ((), ("init",), ("",))),
         *(("cron", value) for value in ("", "@daily", "0 3 1 * 1")),
         ("limit_min", 0),
-        ("command", ()),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused_by_name(field: str, value: Any) -> None:
