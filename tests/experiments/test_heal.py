@@ -72,6 +72,13 @@ def test_a_zone_is_brought_back_and_traffic_with_it(fleet: Fleet, journal: Fault
     assert journal.pending() == []
 
 
+def test_traffic_that_came_back_by_itself_leaves_nothing_to_heal(journal: FaultJournal) -> None:
+    switch_traffic("candidate")
+    assert [entry.subject for entry in journal.pending()] == ["candidate"]
+    switch_traffic("primary")
+    assert journal.pending() == []
+
+
 def test_what_fails_stays_open_and_keeps_nothing_else_from_being_undone(fleet: Fleet, journal: FaultJournal) -> None:
     faults.request("zone_crash", "zone-a", undo=restore_zone, zone="zone-a")
     faults.request("zone_crash", "zone-x", undo=restore_zone, zone="zone-x")
@@ -103,7 +110,7 @@ def test_an_undo_is_not_believed_while_a_zone_does_not_serve(
 @pytest.mark.parametrize(
     "undo",
     [
-        *("os:system", "experiments.faults:gone", "experiments.actions.zones:client", "experiments.actions.zones:_x"),
+        *("os:system", "experiments.fleet:client", "experiments.actions.zones:client", "experiments.actions.zones:_x"),
         *("experiments.actions.nowhere:undo", "experiments.actionsx:undo", "experiments.actions.zones", ""),
     ],
 )
