@@ -30,7 +30,7 @@ def request(fault: str, subject: str, /, undo: Callable[..., Any], **arguments: 
     return timeline().add("fault_requested", subject, fault=fault)
 
 
-def write_down(fault: str, subject: str, undo: Callable[..., Any], **arguments: Any) -> None:
+def write_down(fault: str, subject: str, /, undo: Callable[..., Any], **arguments: Any) -> None:
     """Open an entry in the journal alone, for what is no fault of the timeline's and yet must not stay."""
     environment = {SOCKET_VARIABLE: str(control_socket())}
     name = f"{undo.__module__}:{undo.__name__}"
