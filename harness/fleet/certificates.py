@@ -46,7 +46,7 @@ class Authority:
         self._name = _name("gonogo fleet")
         self._began = dt.datetime.now(tz=dt.UTC)
         own = (
-            self._builder(self._name, self._key.public_key())
+            self._builder(self._name, self._key.public_key(), self._began + LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -61,24 +61,42 @@ class Authority:
         """For a client called `name`."""
         return self._sign(name, f"{name}-client", ExtendedKeyUsageOID.CLIENT_AUTH)
 
+    def renew(self, server: Certified, name: str, life_s: float) -> None:
+        """Replace a server's certificate, in one step, by one for its present key that holds for `life_s` from now."""
+        key = serialization.load_pem_private_key(server.key.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError(f"{server.key} is no key that this authority made")
+        until = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=life_s)
+        certificate = self._certificate(name, key, ExtendedKeyUsageOID.SERVER_AUTH, until)
+        fresh = server.certificate.with_suffix(".new")
+        fresh.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        fresh.replace(server.certificate)
+
     def _sign(self, name: str, file: str, usage: x509.ObjectIdentifier) -> Certified:
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName("localhost"), x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
-        certificate = (
-            self._builder(_name(name), key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        certificate = self._certificate(name, key, usage, self._began + LIFE)
         signed = Certified(self._directory / f"{file}.pem", self._directory / f"{file}.key")
         signed.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         write_private(signed.key, key.private_bytes(*form))
         return signed
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _certificate(
+        self, name: str, key: ec.EllipticCurvePrivateKey, usage: x509.ObjectIdentifier, until: dt.datetime
+    ) -> x509.Certificate:
+        names = [x509.DNSName("localhost"), x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
+        return (
+            self._builder(_name(name), key.public_key(), until)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, until: dt.datetime
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -86,7 +104,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._began - BACKDATED)
-            .not_valid_after(self._began + LIFE)
+            .not_valid_after(until)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )

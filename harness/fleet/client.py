@@ -102,6 +102,10 @@ class FleetClient:
         """Send all traffic to "primary" or "candidate"; `t_monotonic_ns` is when the route file was replaced."""
         return self._ask("route", to=to, mirror=mirror)
 
+    def certify(self, zone: str, life_s: float) -> Reply:
+        """Replace the zone's certificate by one of the same authority and key that holds for `life_s`."""
+        return self._ask("certify", zone=zone, life_s=life_s)
+
     def down(self) -> Reply:
         """End the fleet; returns when the supervisor has killed everything."""
         return self._ask("down")

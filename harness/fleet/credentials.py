@@ -14,23 +14,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.fleet.certificates import LIFE, Authority, Certified, write_private
+from harness.fleet.model_trust import ModelTrust, make_model_trust
 from harness.fleet.spec import LOAD_CLIENT
+from harness.fleet.token_issuer import TokenIssuer, make_token_issuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 ADMIN_CLIENT = "gonogo-admin"
+SECOND_CLIENT = "gonogo-second"
+"""A client that no load uses, whose key an experiment may revoke."""
 ID_BYTES = 4
 SECRET_BYTES = 24
 """192 bits: nobody guesses one. The whole key has 45 characters, which SHA-256 takes in one block."""
-_SCOPES = {LOAD_CLIENT: ("infer",), ADMIN_CLIENT: ("infer", "admin")}
+_SCOPES = {LOAD_CLIENT: ("infer",), ADMIN_CLIENT: ("infer", "admin"), SECOND_CLIENT: ("infer",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where a fleet's credentials lie. `ours` is the client certificate of the harness, `zones` has a server's each."""
+    """Where a fleet's credentials lie. `ours` is the client certificate of the harness, `zones` has a server's each.
 
+    `authority` can sign more of them; its key is nowhere but in it.
+    """
+
+    authority: Authority
     ca: Path
     edge: Certified
     edge_as_client: Certified
@@ -39,13 +47,21 @@ class Credentials:
     keys: Path
     load_key: Path
     admin_key: Path
+    second_client: str
+    second_key: Path
+    models: ModelTrust
+    issuer: TokenIssuer
 
 
-def make_credentials(directory: Path, groups: Iterable[str]) -> Credentials:
-    """Certificates and keys for a fleet of these groups of processes, in the new private `directory`."""
+def make_credentials(directory: Path, groups: Iterable[str], model: str = "") -> Credentials:
+    """Certificates and keys for a fleet of these groups of processes, in the new private `directory`.
+
+    `model` is what the fleet's own key may sign.
+    """
     directory.mkdir(mode=0o700)
     authority = Authority(directory)
     return Credentials(
+        authority=authority,
         ca=authority.certificate,
         edge=authority.server("edge"),
         edge_as_client=authority.client("edge"),
@@ -54,6 +70,10 @@ def make_credentials(directory: Path, groups: Iterable[str]) -> Credentials:
         keys=_write_keys(directory),
         load_key=directory / f"{LOAD_CLIENT}.apikey",
         admin_key=directory / f"{ADMIN_CLIENT}.apikey",
+        second_client=SECOND_CLIENT,
+        second_key=directory / f"{SECOND_CLIENT}.apikey",
+        models=make_model_trust(directory, model),
+        issuer=make_token_issuer(directory),
     )
 
 

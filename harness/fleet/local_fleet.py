@@ -13,6 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from harness.fleet.breakable import Breakable
 from harness.fleet.client import FleetError
 from harness.fleet.control_socket import SECRETS
 from harness.fleet.credentials import make_credentials
@@ -21,6 +22,7 @@ from harness.fleet.edge_process import Edge
 from harness.fleet.envoy_config import EdgeRules
 from harness.fleet.processes import Process, Zone, kill_all
 from harness.fleet.reach import Reach
+from harness.fleet.registry_copy import copy_registry, remove_registry_copy
 from harness.fleet.service_toml import write_service_toml
 from harness.fleet.spec import CANDIDATE, PRIMARY
 from harness.fleet.zone_faults import ZoneFaults
@@ -41,7 +43,8 @@ class LocalFleet:
     def __init__(self, spec: FleetSpec, sockets: Path) -> None:
         self._secrets = sockets / SECRETS
         self.remove_secrets()  # those of a fleet that was killed
-        self.credentials = make_credentials(self._secrets, spec.groups())
+        self._spec = spec = dataclasses.replace(spec, registry=copy_registry(spec))
+        self.credentials = make_credentials(self._secrets, spec.groups(), spec.model)
         self.zones = {
             name: Zone(name, version, spec, write_service_toml(spec.directory, name, self.credentials))
             for name, version in spec.groups().items()
@@ -64,6 +67,10 @@ class LocalFleet:
         """Delete every key and certificate of the fleet."""
         shutil.rmtree(self._secrets, ignore_errors=True)
 
+    def remove_models(self) -> None:
+        """Delete the fleet's copy of the registry."""
+        remove_registry_copy(self._spec)
+
     def processes(self) -> Sequence[Process]:
         """The latest processes of every group, every Envoy and every sidecar, dead or alive."""
         of_zones = [process for zone in self.zones.values() for process in zone.processes]
@@ -84,6 +91,7 @@ class LocalFleet:
             "supervisor": {"pid": os.getpid()},
             "route": {"to": self.edge.to, "mirror": self.edge.mirror},
             "reach": _reach(self.credentials),
+            "breakable": Breakable.in_fleet(self._spec, self.credentials).told(),
         }
 
     def kill(self, zone: str) -> Reply:
@@ -117,6 +125,12 @@ class LocalFleet:
         if mirror and (to == CANDIDATE or CANDIDATE not in known):
             raise FleetError("mirroring copies the primary's traffic to a candidate, and so needs both")
         return {"t_monotonic_ns": self.edge.route(to, mirror=mirror)}
+
+    def certify(self, zone: str, life_s: float) -> Reply:
+        """Put a new certificate of the zone's key in place, which holds for `life_s`; no process is told."""
+        group = self._zone(zone)
+        self.credentials.authority.renew(self.credentials.zones[group.name], group.name, life_s)
+        return {"t_monotonic_ns": time.monotonic_ns()}
 
     def _signal(self, zone: str, number: signal.Signals) -> Reply:
         group = self._zone(zone)

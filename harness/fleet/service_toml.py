@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from harness.fleet.ports import LOOPBACK
+from harness.fleet.token_issuer import AUDIENCE, ISSUER, LEEWAY_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,13 @@ def write_service_toml(directory: Path, group: str, credentials: Credentials) ->
         },
         "auth": {"keys": credentials.keys},
         "metrics": {"listen": f"{LOOPBACK}:0"},  # each process of the zone picks its own, and logs it
+        "auth.jwt": {
+            "issuer": ISSUER,
+            "audience": AUDIENCE,
+            "jwks": credentials.issuer.jwks,
+            "leeway_s": LEEWAY_S,
+        },
+        "registry": {"trust": credentials.models.trust},
     }
     lines = [
         line
@@ -39,5 +47,5 @@ def write_service_toml(directory: Path, group: str, credentials: Credentials) ->
 
 
 def _quoted(value: object) -> str:
-    """A TOML basic string, whose escapes are those of JSON."""
-    return json.dumps(str(value), ensure_ascii=False)
+    """A number, or a TOML basic string, whose escapes are those of JSON."""
+    return json.dumps(value if isinstance(value, int) else str(value), ensure_ascii=False)

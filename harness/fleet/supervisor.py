@@ -26,7 +26,7 @@ from harness.process_identity import OWNER_VARIABLE, own_identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OBEYED = frozenset({"status", "kill", "start", "freeze", "thaw", "route"})
+OBEYED = frozenset({"status", "kill", "start", "freeze", "thaw", "route", "certify"})
 """Requests that are methods of LocalFleet; `lease` and `down` are about the supervisor itself."""
 
 TEND_INTERVAL_S = 0.5
@@ -136,6 +136,7 @@ def main(arguments: Sequence[str]) -> int:
                 fleet.kill_all()
                 fleet.remove_secrets()
                 fleet.edge.remove_leftovers()
+                fleet.remove_models()
     except (FleetError, OSError) as error:
         log("failed", error=str(error))
         return 1
