@@ -45,6 +45,12 @@ def put_back(path: Path, beside: Path) -> bool:
     return True
 
 
+def forget(path: Path, beside: Path) -> None:
+    """Let go of the original: what is there now is meant to stay."""
+    if (kept := _kept(path, beside)) is not None:
+        kept.unlink()
+
+
 def replace(path: Path, content: bytes) -> None:
     """Write `path` anew in one step, so that whoever reads it sees the old content or the new."""
     fresh = path.with_name(f"{path.name}.new")

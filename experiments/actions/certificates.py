@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chaoslib.exceptions import ActivityFailed
 from cryptography import x509
 
 from experiments import faults, kept
 from experiments.calls import ports_of
 from experiments.fleet import client, group, timeline
 from experiments.probes.handshakes import certificate_holds_again, shown_certificate
+from experiments.probes.waiting import wait
 from harness.fleet.breakable import Breakable
 
 EXPIRED = "expired_certificate"
@@ -42,9 +42,10 @@ def let_certificate_expire(zone: str, life_s: float) -> dict[str, Any]:
 
 
 def renew_certificate(zone: str) -> dict[str, Any]:
-    """Put a fresh certificate in place; no process is told, and none restarted."""
-    client().certify(zone, RENEWED_S)
+    """Put a fresh certificate in place for good; no process is told, and none restarted."""
     timeline().add("fault_removal_requested", zone, fault=EXPIRED)
+    client().certify(zone, RENEWED_S)
+    kept.forget(*_places(zone))
     return {"zone": zone, "life_s": RENEWED_S}
 
 
@@ -65,13 +66,22 @@ def roll_back_expiry(zone: str) -> dict[str, Any]:
 
 
 def _taken_up(zone: str, certificate: Path) -> float:
-    """When the certificate in the file expires (seconds since 1970), once every process shows it. ActivityFailed."""
+    """When the certificate in the file expires (seconds since 1970), once every process shows it.
+
+    Raises ActivityFailed if one does not before that.
+    """
     status = client().status()
     wanted = x509.load_pem_x509_certificate(certificate.read_bytes())
-    for address in ports_of(group(status, zone)):
-        if shown_certificate(status, address).serial_number != wanted.serial_number:
-            raise ActivityFailed(f"{zone} at {address} goes on with another certificate than the one it was given")
-    return wanted.not_valid_after_utc.timestamp()
+    expires_s = wanted.not_valid_after_utc.timestamp()
+    wait(
+        lambda: all(
+            shown_certificate(status, address).serial_number == wanted.serial_number
+            for address in ports_of(group(status, zone))
+        ),
+        max(0.0, expires_s - time.time()),
+        f"{zone} goes on with another certificate than the one it was given",
+    )
+    return expires_s
 
 
 def _places(zone: str) -> tuple[Path, Path]:

@@ -87,12 +87,12 @@ def take_back_worse_model() -> dict[str, Any]:
     """Send traffic to the zones, have the candidate serve its own version, remove the worse one; may be repeated."""
     fleet = client()
     status = fleet.status()
-    if status["route"]["to"] != PRIMARY:
-        fleet.route(to=PRIMARY, mirror=False)
-        timeline().add("fault_removal_requested", CANDIDATE, fault=WORSE)
     breakable, candidate = Breakable.of(status), group(status, CANDIDATE)
     if not version_folder(breakable, SILENTLY_WORSE).exists():
         return {"taken_back": False}
+    timeline().add("fault_removal_requested", CANDIDATE, fault=WORSE)
+    if status["route"]["to"] != PRIMARY:
+        fleet.route(to=PRIMARY, mirror=False)
     said = [_own_version_again(status, address, breakable.model, candidate) for address in ports_of(candidate)]
     withdraw(breakable, SILENTLY_WORSE)
     return {"taken_back": True, "candidate": said}

@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 
 from experiments import faults
 from experiments.calls import answers, ports_of
 from experiments.fleet import client
-from experiments.probes.waiting import POLL_S, wait
+from experiments.probes.waiting import wait, within
 from harness.artifact import load_artifact
 from harness.fleet.breakable import Breakable
 from harness.fleet.reach import Reach
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ACCEPTED, REFUSED = "OK", "UNAUTHENTICATED"
 ISSUER = "token-issuer"
@@ -42,7 +39,7 @@ def second_key_is_revoked_on_disk(fault: str) -> bool:
 
 def second_key_is_refused(limit_s: float) -> bool:
     """Whether every zone refuses the second client's key within `limit_s`."""
-    return _within(limit_s, lambda: _said_to(_second_key()) == {REFUSED})
+    return within(limit_s, lambda: _said_to(_second_key()) == {REFUSED})
 
 
 def second_key_is_answered() -> bool:
@@ -61,13 +58,13 @@ def load_key_is_answered() -> bool:
     return _said_to(Path(Reach.of(client().status()).load_key).read_text()) == {ACCEPTED}
 
 
-def issuer_clock_is_off(ahead_s: float, fault: str) -> bool:
-    """A token minted now says that it was issued so far from now; records `fault_in_place`."""
+def issuer_clock_is_off(ahead_s: float, fault: str = "") -> bool:
+    """Whether a token minted now says that it was issued so far from now; records `fault`, if given, as in place."""
     off_s = _issued_ahead_s()
-    if abs(off_s - ahead_s) > READING_S:
-        return False
-    faults.in_place(fault, ISSUER, "the token's own time of issue", ahead_s=round(off_s, 1))
-    return True
+    off = abs(off_s - ahead_s) <= READING_S
+    if off and fault:
+        faults.in_place(fault, ISSUER, "the token's own time of issue", ahead_s=round(off_s, 1))
+    return off
 
 
 def tokens_are_refused() -> bool:
@@ -105,12 +102,3 @@ def _said_to(credential: str) -> set[str]:
     zones = status["zones"].values()
     artifact = load_artifact(Path(breakable.registry), breakable.model, next(iter(zones))["version"])
     return {answers(status, at, artifact, 1, credential).code for zone in zones for at in ports_of(zone)}
-
-
-def _within(limit_s: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True

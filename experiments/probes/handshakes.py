@@ -18,7 +18,7 @@ from experiments import faults
 from experiments.calls import ports_of
 from experiments.fleet import client, group
 from experiments.probes.edge import healthy_zones_at_edge
-from experiments.probes.waiting import wait
+from experiments.probes.waiting import wait, within
 from experiments.probes.zones import processes_listening
 from harness.fleet.reach import Reach
 
@@ -42,10 +42,11 @@ def certificates_say(zone: str, wanted: str = HOLDS) -> bool:
     return all(_verdict(status, address) == wanted for address in ports_of(group(status, zone)))
 
 
-def certificate_holds_again(zone: str, fault: str, limit_s: float = 5.0) -> dict[str, Any]:
-    """Every process of the zone shows a certificate that holds; records `fault_removed`."""
-    wait(lambda: certificates_say(zone, HOLDS), limit_s, f"{zone} shows no certificate that holds")
-    return {"zone": zone, "seen_ns": faults.gone(fault, zone, "TLS handshake")}
+def certificate_holds_again(zone: str, fault: str, limit_s: float = 5.0) -> bool:
+    """Whether every process of the zone shows a certificate that holds within the limit; records `fault_removed`."""
+    if holds := within(limit_s, lambda: certificates_say(zone, HOLDS)):
+        faults.gone(fault, zone, "TLS handshake")
+    return holds
 
 
 def edge_keeps_out(zones: int = 1) -> bool:

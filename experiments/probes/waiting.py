@@ -18,8 +18,15 @@ POLL_S = 0.02
 
 def wait(condition: Callable[[], bool], limit_s: float, failure: str) -> None:
     """Return once `condition` holds. Raises ActivityFailed with `failure` when it does not within `limit_s`."""
+    if not within(limit_s, condition):
+        raise ActivityFailed(f"{failure} after {limit_s} s")
+
+
+def within(limit_s: float, condition: Callable[[], bool]) -> bool:
+    """Whether `condition` holds before `limit_s` is over; asked once at least."""
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
-            raise ActivityFailed(f"{failure} after {limit_s} s")
+            return False
         time.sleep(POLL_S)
+    return True

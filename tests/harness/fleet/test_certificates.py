@@ -107,3 +107,18 @@ def test_a_private_file_replaces_one_that_was_open_to_others(tmp_path: Path) -> 
     path.chmod(0o644)
     write_private(path, b"new")
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+
+
+def test_a_renewed_certificate_is_of_the_same_key_and_holds_as_long_as_it_is_told(authority: Authority) -> None:
+    zone, edge = authority.server("zone-a"), authority.client("edge")
+    first, key = read(zone.certificate), zone.key.read_bytes()
+    authority.renew(zone, "zone-a", -1)
+    assert "certificate has expired" in shaken(authority, zone, edge, authority.certificate)
+    authority.renew(zone, "zone-a", 60)
+    assert shaken(authority, zone, edge, authority.certificate) == ""
+    renewed = read(zone.certificate)
+    left = renewed.not_valid_after_utc - dt.datetime.now(tz=dt.UTC)
+    assert dt.timedelta(seconds=50) < left <= dt.timedelta(seconds=60)
+    assert renewed.serial_number != first.serial_number
+    assert zone.key.read_bytes() == key
+    assert list(renewed.extensions)[2:] == list(first.extensions)[2:]

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.fleet.credentials import ADMIN_CLIENT, key_entry, make_credentials
+from harness.fleet.credentials import ADMIN_CLIENT, SECOND_CLIENT, key_entry, make_credentials
 from harness.fleet.edge_identity import read_keys
 from harness.fleet.service_toml import write_service_toml
 from harness.fleet.spec import LOAD_CLIENT
+from harness.fleet.token_issuer import LEEWAY_S
+from reference_service.settings import read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +35,8 @@ def test_every_secret_is_closed_to_others(credentials: Credentials) -> None:
     secret = [path for path in directory.iterdir() if path.suffix in {".key", ".apikey"}]
     assert {path.name for path in secret} == {
         *("edge.key", "edge-client.key", "gonogo-client.key", "zone-a.key", "candidate.key"),
-        *("gonogo.apikey", "gonogo-admin.apikey"),
+        *("gonogo.apikey", "gonogo-admin.apikey", "gonogo-second.apikey"),
+        *("model-signing.key", "token-issuer.key"),
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
 
@@ -44,6 +47,7 @@ def test_the_file_of_keys_holds_digests_only(credentials: Credentials) -> None:
     for client, path, scopes in (
         (LOAD_CLIENT, credentials.load_key, ["infer"]),
         (ADMIN_CLIENT, credentials.admin_key, ["infer", "admin"]),
+        (SECOND_CLIENT, credentials.second_key, ["infer"]),
     ):
         key = path.read_text()
         assert key.split("_", 2)[2] not in text
@@ -65,7 +69,13 @@ def test_a_service_is_told_where_its_secrets_are_and_not_what(credentials: Crede
     document = tomllib.loads(text)
     assert document["tls"]["key"] == f"file:{credentials.zones['zone-a'].key}"
     assert document["tls"]["client_ca"] == str(credentials.ca)
-    assert document["auth"] == {"keys": str(credentials.keys)}
+    settings = read_settings(tmp_path / "service-zone-a.toml")
+    assert settings.auth
+    assert settings.auth.keys == credentials.keys
+    assert settings.auth.jwt
+    assert settings.auth.jwt.jwks == credentials.issuer.jwks
+    assert settings.auth.jwt.leeway_s == LEEWAY_S
+    assert settings.registry.trust == credentials.models.trust
     assert "PRIVATE" not in text
 
 
