@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from harness.artifact import Artifact
 
+ACCEPTED = grpc.StatusCode.OK.name
+REFUSED = grpc.StatusCode.UNAUTHENTICATED.name
 INFER_LIMIT_S = 2.0
 LOAD_LIMIT_S = 15.0
 """A small version takes a second to load on a busy machine."""
@@ -63,7 +65,7 @@ def answers(status: Status, address: str, artifact: Artifact, rows: int, credent
         except (KeyError, TensorError, ValueError):
             return Answers(nothing, "", "")
     trailers = {str(key): str(value) for key, value in state.trailing_metadata() or ()}
-    return Answers(values, trailers.get(MODEL_VERSION, ""), grpc.StatusCode.OK.name)
+    return Answers(values, trailers.get(MODEL_VERSION, ""), ACCEPTED)
 
 
 def load_version(status: Status, address: str, model: str, version: str) -> str:
@@ -99,7 +101,7 @@ def _administer(status: Status, address: str, method: Callable[[Any], Any], requ
             answer = method(stub)(request, timeout=LOAD_LIMIT_S, metadata=_bearer(Path(reach.admin_key).read_text()))
         except grpc.RpcError as error:
             return f"{error.code().name}: {error.details()}", None
-    return "OK", answer
+    return ACCEPTED, answer
 
 
 def _bearer(credential: str) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from chaoslib.exceptions import ActivityFailed
 
 from experiments import faults
-from experiments.calls import load_version, ports_of, unload_version
+from experiments.calls import ACCEPTED, load_version, ports_of, unload_version
 from experiments.fleet import client, group, timeline
 from experiments.probes.answers import traffic_is_answered_right
 from experiments.probes.registry import version_is_gone
@@ -77,7 +77,7 @@ def promote_worse_model() -> dict[str, Any]:
     push(breakable, base, SILENTLY_WORSE, {MODEL_FILE: model, GOLDEN_FILE: golden})
     for address in ports_of(group(status, CANDIDATE)):
         said = load_version(status, address, breakable.model, SILENTLY_WORSE)
-        if said != "OK":
+        if said != ACCEPTED:
             raise ActivityFailed(f"the candidate does not load {SILENTLY_WORSE}: {said}")
     fleet.route(to=CANDIDATE, mirror=False)
     return {"version": SILENTLY_WORSE, "wrong_share": changed_share, "requested_ns": requested_ns}
@@ -109,7 +109,7 @@ def roll_back_worse_model() -> dict[str, Any]:
 def _own_version_again(status: dict[str, Any], address: str, model: str, candidate: dict[str, Any]) -> str:
     """Make one process of the candidate serve what it was started for; a process that is down starts with that."""
     said = load_version(status, address, model, candidate["version"])
-    if said != "OK" and candidate["state"] != "down":
+    if said != ACCEPTED and candidate["state"] != "down":
         raise ActivityFailed(f"the candidate at {address} does not go back to {candidate['version']}: {said}")
     unload_version(status, address, model, SILENTLY_WORSE)  # refused if it was never loaded
     return said

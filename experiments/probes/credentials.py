@@ -13,14 +13,13 @@ from typing import Any
 import jwt
 
 from experiments import faults
-from experiments.calls import answers, ports_of
+from experiments.calls import ACCEPTED, REFUSED, answers, ports_of
 from experiments.fleet import client
 from experiments.probes.waiting import wait, within
 from harness.artifact import load_artifact
 from harness.fleet.breakable import Breakable
 from harness.fleet.reach import Reach
 
-ACCEPTED, REFUSED = "OK", "UNAUTHENTICATED"
 ISSUER = "token-issuer"
 READING_S = 2.0
 """How far two looks at one clock may lie apart on a busy machine; tokens count whole seconds."""

@@ -56,7 +56,7 @@ def test_an_original_that_is_not_itself_is_not_put_back(path: Path, tmp_path: Pa
     path.write_bytes(b"changed")
     [original] = tmp_path.glob(".original-*")
     original.write_bytes(b"tampered with too")
-    with pytest.raises(ActivityFailed, match="restore .* by hand"):
+    with pytest.raises(ActivityFailed, match=r"restore .* by hand"):
         kept.put_back(path, tmp_path)
     assert path.read_bytes() == b"changed"
 

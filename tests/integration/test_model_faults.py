@@ -25,7 +25,7 @@ from experiments.probes import credentials as credential_probes
 from experiments.probes import handshakes, registry
 from experiments.probes.edge import edge_sends_to_every_zone, traffic_goes_to
 from experiments.probes.zones import all_zones_serve
-from experiments.pushed import push, version_folder, withdraw
+from experiments.pushed import push, withdraw
 from harness.fault_journal import FAULTS_VARIABLE, FaultJournal
 from harness.fleet.breakable import Breakable
 from harness.fleet.commands import SOCKET_VARIABLE
@@ -86,7 +86,7 @@ def events(tmp_path: Path) -> list[str]:
     return [json.loads(line)["event"] for line in (tmp_path / "timeline.jsonl").read_text().splitlines()]
 
 
-def test_an_unloadable_model_is_refused_by_every_zone(fleet: Fleet, tmp_path: Path) -> None:
+def test_an_unloadable_model_is_refused_by_every_zone(tmp_path: Path) -> None:
     pushed_models.push_unloadable_model()
     assert registry.unloadable_version_is_there("truncated", "unloadable_model")
     assert not registry.every_zone_refused("truncated")  # nobody asked yet
@@ -161,6 +161,19 @@ def test_a_worse_model_is_promoted_noticed_and_taken_back_twice(fleet: Fleet, tm
     assert events(tmp_path).count("wrong_answers_detected") == 2
 
 
+def test_a_new_version_that_answers_right_is_not_taken_for_a_worse_one(fleet: Fleet) -> None:
+    status = fleet.client.status()
+    breakable, [candidate] = Breakable.of(status), ports_of(status["candidate"])
+    push(breakable, "2", "sound", {})
+    assert load_version(status, candidate, breakable.model, "sound") == "OK"
+    fleet.client.route("candidate", mirror=False)
+    assert not answer_probes.wrong_answers_are_detected("worse_model", 0.3)
+    fleet.client.route("primary", mirror=False)
+    assert load_version(status, candidate, breakable.model, "2") == "OK"
+    assert unload_version(status, candidate, breakable.model, "sound") == "OK"
+    withdraw(breakable, "sound")
+
+
 def test_a_revoked_key_is_refused_within_two_seconds_and_counts_again(tmp_path: Path) -> None:
     assert credential_probes.second_key_is_answered()
     assert not credential_probes.second_key_is_refused(0.2)
@@ -216,13 +229,12 @@ def test_what_a_killed_experiment_left_is_undone_by_its_journal(
     path: str, after_s: float, environment: FaultJournal, tmp_path: Path
 ) -> None:
     """SIGKILL some time after the fault was written down; then the undo that stands there, twice."""
-    from experiments.actions import certificates as _  # noqa: F401
-
-    process = start_chaos(path, tmp_path)
+    process = start_chaos(path, tmp_path, hold_s=5)
     wait_until(lambda: list(environment.directory.glob("*.json")), 20, "the fault is written down")
     time.sleep(after_s)
     process.kill()
     process.wait()
+    assert environment.pending()
     for entry in environment.pending():
         module, _, function = entry.undo.partition(":")
         undo = getattr(sys.modules[module], function)
@@ -249,11 +261,11 @@ def test_each_experiment_runs_alone_by_chaos_run(name: str, tmp_path: Path) -> N
     assert set(extension["expectations"]) <= set(said)
 
 
-def start_chaos(name: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+def start_chaos(name: str, tmp_path: Path, hold_s: float = 0.5) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--settings", str(tmp_path / "none.yaml")]
     command += ["--log-file", str(tmp_path / "chaos.log"), "run", "--rollback-strategy", "always"]
     command += ["--journal-path", str(tmp_path / "journal.json"), f"experiments/local/{name}.json"]
-    short = {"GONOGO_BEFORE_S": "0", "GONOGO_HOLD_S": "0.5", "GONOGO_AFTER_S": "0", "GONOGO_ZONE": ZONE}
+    short = {"GONOGO_BEFORE_S": "0", "GONOGO_HOLD_S": str(hold_s), "GONOGO_AFTER_S": "0", "GONOGO_ZONE": ZONE}
     variables = os.environ | short | {"PYTHONPATH": str(ROOT)}
     with (tmp_path / "chaos.out").open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)

@@ -84,7 +84,7 @@ def test_a_key_of_another_model_is_refused(credentials: Credentials, tmp_path: P
 
 @pytest.mark.parametrize(("ahead_s", "accepted"), [(0, True), (15, True), (45, False), (-75, True), (-105, False)])
 def test_the_service_takes_tokens_of_a_clock_that_is_off_within_its_leeway(
-    credentials: Credentials, ahead_s: float, accepted: bool
+    credentials: Credentials, ahead_s: float, *, accepted: bool
 ) -> None:
     credentials.issuer.set_clock(ahead_s)
     assert credentials.issuer.ahead_s() == ahead_s
