@@ -19,7 +19,7 @@ from harness.fault_windows import Fault, fault_of
 from harness.journal import deviated, objections, readings
 from harness.model import Case, Check, Outcome
 from harness.recovery import lost
-from harness.slices import Requests, events, requests, scenario_facts
+from harness.slices import SECOND_NS, SETTLE_S, Requests, events, requests, scenario_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SEVERITY = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
 SAFEGUARD = "safeguard"
 """Who ended an experiment whose load had failed more requests than it might."""
+ARRIVAL_S_MAX = 0.5
+"""The last request of a load may be due this long before its end; of 20 a second, one gap in twenty thousand is."""
 WHEN = "while the fault lasted and 5 s after"
 
 
@@ -75,6 +77,10 @@ def _proof(case: Case, run: Run, told: Extension) -> Fault | Check:
     if deviated(run.facts):
         return _failed(f"{run.scenario}: the steady state was not there again after the fault")
     rows = ledger.of(run.scenario)
+    watched_s = (float(rows.intended_ns.max()) - fault.removed_ns) / SECOND_NS
+    if told.subjects and watched_s < SETTLE_S - ARRIVAL_S_MAX:
+        words = f"the load went on for only {max(0.0, watched_s):.1f} s after the fault was gone; {SETTLE_S:g} s needed"
+        return unknown("experiment", f"{run.scenario}: {words}")
     idle = [reason for zone in zones_of(case, run) if (reason := idle_before(case, rows, zone, fault.requested_ns))]
     return unknown("experiment", f"{run.scenario}: {idle[0]}") if idle else fault
 
@@ -112,7 +118,7 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
 def _budget(case: Case, run: Run, window: Requests) -> Check:
     found, limit = lost(window), case.plan.experiments[run.experiment].budget_share_max
     share = budget_share(case.plan, found.definite + found.indeterminate)
-    words = f"one such fault burns {share:.3%} of 30 days' error budget; {limit:.3g} of it allowed"
+    words = f"one such fault burns {share:.3%} of 30 days' error budget; {limit:.3%} allowed"
     return limited("budget", share, limit, "ratio", reason=words, n=found.n)
 
 

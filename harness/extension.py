@@ -17,6 +17,8 @@ NAME = "gonogo"
 STEADY, SPIKE = "steady", "spike"
 LOAD_PHASES = {STEADY: ("load",), SPIKE: ("before", "peak", "after")}
 """The phases of each kind of load."""
+LONGER_S_MAX = 120.0
+"""An experiment that takes minutes is a drill."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -26,7 +28,8 @@ class Extension:
 
     `subjects` are broken, each of them proven so; without any, no fault is made (the null experiment). `detects` says
     that the edge should stop sending to them. `expectations` name the probes whose "no" is the service's failure.
-    `label` says how the fault is made and what that can't show.
+    `label` says how the fault is made and what that can't show. `longer_s`, which may be left out, is how much longer
+    than a killed zone's restart the fault takes to be made and undone: the load goes on for so much longer.
     """
 
     fault: str
@@ -35,6 +38,7 @@ class Extension:
     detects: bool
     expectations: tuple[str, ...]
     label: str
+    longer_s: float = 0.0
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Self:
@@ -42,7 +46,10 @@ class Extension:
         found = {name: _typed(entry, name, kind) for name, kind in _KINDS.items()}
         if found["load"] not in LOAD_PHASES:
             raise ValueError(f'load must be "{STEADY}" or "{SPIKE}", not {found["load"]!r}')
-        return cls(**found)
+        longer_s = entry.get("longer_s", 0)
+        if isinstance(longer_s, bool) or not isinstance(longer_s, (int, float)) or not 0 <= longer_s <= LONGER_S_MAX:
+            raise ValueError(f"longer_s must be a number from 0 to {LONGER_S_MAX:g}, not {longer_s!r}")
+        return cls(**found, longer_s=float(longer_s))
 
     def facts(self) -> dict[str, Any]:
         """As JSON; `of` reads it back."""

@@ -24,7 +24,6 @@ from harness.fleet.commands import SOCKET_VARIABLE
 from harness.fleet.tether import tethered
 from harness.load.phases import spike
 from harness.load.spec import Phase
-from harness.slices import SETTLE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +55,7 @@ class Trial:
 
     @property
     def length_s(self) -> float:
-        """How long its load lasts: from before Chaos Toolkit starts until all has settled."""
+        """How long its load lasts, if its fault takes no longer than most: from before Chaos Toolkit starts."""
         return CHAOS_START_S + sum(self.pauses_s) + self.restart_s
 
 
@@ -79,7 +78,7 @@ def run_trial(context: Context, trial: Trial) -> dict[str, Any]:
         wait_started(context, load)
         safeguard = Safeguard(spec, failures_max(context.plan, experiment))
         timeline.add("experiment_started", trial.scenario, subjects=list(file.extension.subjects))
-        ended = run_chaos(chaos, limit_s=trial.length_s + OVERTIME_S, spent=safeguard.spent)
+        ended = run_chaos(chaos, limit_s=spec.duration_s + OVERTIME_S, spent=safeguard.spent)
         timeline.add("experiment_ended", trial.scenario, exit_code=ended.exit_code, ended_by=ended.by)
         left = heal_after(socket, variables)
         finish(load)
@@ -132,7 +131,7 @@ def _named(trial: Trial, file: str, found: ExperimentFile) -> dict[str, Any]:
 def _phases(context: Context, trial: Trial, file: ExperimentFile) -> tuple[Phase, ...]:
     """The launch rate all along; or the spike's, from before the fault is made to about when it is undone."""
     traffic, (before_s, hold_s, after_s) = context.plan.traffic, trial.pauses_s
+    longer_s = trial.restart_s + file.extension.longer_s
     if file.extension.load != SPIKE:
-        return (Phase("load", traffic.launch_rps, trial.length_s),)
-    peak_s, rest_s = before_s + hold_s + RESTART_S, after_s + SETTLE_S
-    return spike(traffic.launch_rps, traffic.spike_rps, CHAOS_START_S, peak_s, rest_s)
+        return (Phase("load", traffic.launch_rps, CHAOS_START_S + before_s + hold_s + longer_s + after_s),)
+    return spike(traffic.launch_rps, traffic.spike_rps, CHAOS_START_S, before_s + hold_s + longer_s, after_s)

@@ -20,9 +20,9 @@ from tests.harness.test_plan import REFERENCE
 FILE = read_experiment("local/zone_crash.json", {})
 
 
-def phases(load: str, trial: Trial) -> Any:
+def phases(load: str, trial: Trial, longer_s: float = 0.0) -> Any:
     context: Any = SimpleNamespace(plan=load_plan(REFERENCE).plan)
-    told = dataclasses.replace(FILE.extension, load=load)
+    told = dataclasses.replace(FILE.extension, load=load, longer_s=longer_s)
     return _phases(context, trial, dataclasses.replace(FILE, extension=told))
 
 
@@ -38,12 +38,19 @@ def test_a_spike_begins_before_the_fault_can_be_made_and_leaves_time_to_recover(
     assert (before.rate_rps, peak.rate_rps, after.rate_rps) == (200, 600, 200)
     assert before.duration_s <= CHAOS_START_S
     assert before.duration_s + peak.duration_s > CHAOS_START_S + 2 + 5
-    assert after.duration_s >= 7 + SETTLE_S
+    assert after.duration_s > SETTLE_S
 
 
 def test_an_experiment_of_the_standard_profile_takes_some_twenty_seconds() -> None:
     trial = Trial(name="zone_crash", pauses_s=_fault_pauses_s(PROFILES["standard"]))
     assert sum(phase.duration_s for phase in phases("steady", trial)) <= 20
+
+
+@pytest.mark.parametrize("load", LOAD_PHASES)
+def test_a_fault_that_takes_longer_has_a_longer_load(load: str) -> None:
+    trial = Trial(name="zone_crash", pauses_s=(2, 5, 7))
+    lengths = [sum(phase.duration_s for phase in phases(load, trial, longer_s)) for longer_s in (0, 12)]
+    assert lengths == [20, 32]
 
 
 def test_repeats_have_names_of_their_own() -> None:

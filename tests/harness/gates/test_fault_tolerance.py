@@ -265,6 +265,17 @@ def test_a_zone_that_was_idle_before_was_not_tested() -> None:
     assert f"{FAULT_ZONE} had no fair share of traffic before the fault" in world.result("fault_tolerance").reason
 
 
+def test_a_load_that_ends_before_all_has_settled_shows_too_little() -> None:
+    def late(table: pd.DataFrame) -> pd.DataFrame:
+        mine = (table["t_ns"] > start_ns(NAME)) & (table["event"] == "fault_removed")
+        table.loc[mine, "t_ns"] = ns(NAME, 14)
+        return table
+
+    result = healthy().with_table("timeline", "events", late).result("fault_tolerance")
+    assert result.outcome is UNKNOWN
+    assert "the load went on for only 4.0 s after the fault was gone; 5 s needed" in result.reason
+
+
 def test_a_plan_without_experiments_that_names_the_gate_is_unknown() -> None:
     few = {name: item for name, item in healthy().plan.experiments.items() if name != NAME}
     (check,) = GATE.judge(healthy().with_plan(experiments=few).case(GATE))
