@@ -16,7 +16,7 @@ from harness.experiment_runs import Run, catalogue_runs, first_attempts, over_sl
 from harness.extension import LOAD_PHASES
 from harness.fault_checks import after, detected, idle_before, kept, recovered, returned
 from harness.fault_windows import Fault, fault_of
-from harness.journal import deviated, objections, readings
+from harness.journal import BUDGET_SPENT, SAFEGUARD, deviated, objections, readings
 from harness.model import Case, Check, Outcome
 from harness.recovery import lost
 from harness.slices import SECOND_NS, SETTLE_S, Requests, events, requests, scenario_facts
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from harness.extension import Extension
 
 SEVERITY = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
-SAFEGUARD = "safeguard"
-"""Who ended an experiment whose load had failed more requests than it might."""
 ARRIVAL_S_MAX = 0.5
 """The last request of a load may be due this long before its end; of 20 a second, one gap in twenty thousand is."""
 WHEN = "while the fault lasted and 5 s after"
@@ -73,7 +71,7 @@ def _proof(case: Case, run: Run, told: Extension) -> Fault | Check:
     if other := _other_load(case, run, told) or inadmissible("experiment", case, ledger, run.scenario):
         return other[0]
     if spent or isinstance(fault, str):
-        return _failed(f"{run.scenario}: the error budget was spent, so it was ended early")
+        return _failed(f"{run.scenario}: {BUDGET_SPENT}")
     if deviated(run.facts):
         return _failed(f"{run.scenario}: the steady state was not there again after the fault")
     rows = ledger.of(run.scenario)

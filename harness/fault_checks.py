@@ -5,10 +5,16 @@ Rule: pure. What was measured is in `recovery`; here it meets the Plan's limits,
 
 from __future__ import annotations
 
-from harness.checks import experiment_limit, limited, unknown
+from typing import TYPE_CHECKING
+
+from harness.checks import experiment_limit, inadmissible, limited, unknown
+from harness.journal import BUDGET_SPENT, SAFEGUARD
 from harness.model import Case, Check, Outcome
 from harness.recovery import detection, lost, switch_s, ttr_s, zone_share
-from harness.slices import SECOND_NS, SETTLE_S, Requests
+from harness.slices import SECOND_NS, SETTLE_S, Requests, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RETURN_DELAY_S = 1.0
 """The edge finds a zone healthy by its next checks; from this long after its proven return it must have traffic."""
@@ -17,6 +23,17 @@ ROWS_MIN = 20
 none of twenty would reach a zone in use."""
 RETURN_SHARE_MIN = 0.5
 """A zone that is back must get at least half of its fair share; connections made meanwhile may still favour others."""
+
+
+def unproven(case: Case, name: str, found: Sequence[str]) -> tuple[Check, ...]:
+    """What `found` against the record of experiment `name` makes of its gate: UNKNOWN; FAIL when the service did it.
+
+    That is when so many requests failed that the experiment was ended for it, and not by the generator's doing.
+    """
+    if case.evidence[name].facts.get("ended_by") != SAFEGUARD:
+        return (unknown("experiment", "; ".join(found)),)
+    refused = inadmissible("experiment", case, requests(case.evidence["ledger"]), name)
+    return refused or (Check(name="experiment", outcome=Outcome.FAIL, reason=BUDGET_SPENT),)
 
 
 def after(rows: Requests, requested_ns: float, removed_ns: float) -> Requests:

@@ -17,6 +17,9 @@ Journal = Mapping[str, Any]
 Facts = Mapping[str, Any]
 """What the evidence says of one run: its names, how it ended, and its journal."""
 NONE: Collection[str] = ()
+SAFEGUARD = "safeguard"
+"""Who ended an experiment whose load had failed more requests than it might."""
+BUDGET_SPENT = "the error budget was spent, so the experiment was ended early"
 
 
 def objections(plan: Plan, facts: Facts, name: str, expectations: Collection[str] = NONE) -> tuple[str, ...]:

@@ -22,6 +22,10 @@ OWN_GATES = (ZONE_CRASH, ROLLBACK)
 """Experiments with a gate of their own; all others are the catalogue, judged by one gate."""
 SCENARIOS = frozenset({"sustained", "spike", "staircase", "shadow", "ramp", "soak"})
 """Names of other loads; an experiment's load has the experiment's name."""
+JUDGED = {ZONE_CRASH: ("ttd_s_max", "ttr_s_max"), ROLLBACK: ("switch_s_max",)}
+CATALOGUE_JUDGED = ("ttd_s_max", "ttr_s_max", "over_slo_ratio_max", "retry_amplification_max")
+"""The limits, beside what may be lost, that are judged of those two and of all others."""
+LIMITS = ("switch_s_max", *CATALOGUE_JUDGED)
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """A name is that of a file, of a load and of checks."""
 
@@ -61,10 +65,14 @@ class Experiment:
         return self.file or f"local/{name}.json"
 
 
-def check_names(experiments: Iterable[tuple[str, Experiment]]) -> None:
-    """Refuse names that can't name a file and a load, and repeats where one run is judged. Raises ValueError."""
+def check_experiments(experiments: Iterable[tuple[str, Experiment]]) -> None:
+    """Refuse names that can't name a file and a load, and keys that would not be judged. Raises ValueError."""
     for name, experiment in experiments:
         _require(bool(NAME.fullmatch(name)), f"experiments.{name}: a name is made of a-z, 0-9 and _")
         _require(name not in SCENARIOS, f"experiments.{name}: another load of the run has this name")
         once = f"experiments.{name}.repeats: this one is run once; repeat its file under another name"
         _require(name not in OWN_GATES or experiment.repeats == 1, once)
+        judged = JUDGED.get(name, CATALOGUE_JUDGED)
+        for key in LIMITS:
+            said = f"experiments.{name}.{key}: not judged of this one, which takes {', '.join(judged)}"
+            _require(key in judged or getattr(experiment, key) is None, said)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from harness.model import Stage
-from harness.plan_experiments import OWN_GATES, Experiment, check_names
+from harness.plan_experiments import OWN_GATES, Experiment, check_experiments
 from harness.plan_notify import Notify
 from harness.plan_rules import CLOSED as _CLOSED
 from harness.plan_rules import positive as _positive
@@ -178,7 +178,7 @@ class Plan:
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_names(self.experiments.items())
+        check_experiments(self.experiments.items())
 
     @property
     def catalogue(self) -> tuple[str, ...]:

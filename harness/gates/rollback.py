@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks import experiment_limit, inadmissible, unknown
-from harness.fault_checks import kept, switched
+from harness.fault_checks import kept, switched, unproven
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
 from harness.recovery import SEND_LIMIT_S
@@ -14,7 +14,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     """The experiment is on record as done; then the switch time each way, and LOST over the whole scenario."""
     experiment, timeline = case.evidence["rollback"], events(case.evidence["timeline"])
     if found := objections(case.plan, experiment.facts, "rollback"):
-        return (unknown("experiment", "; ".join(found)),)
+        return unproven(case, "rollback", found)
     promoted = first_event(timeline, "promoted", "candidate")
     if promoted is None:
         return (unknown("experiment", "the candidate was not promoted: nothing was there to roll back"),)

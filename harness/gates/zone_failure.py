@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks import experiment_limit, inadmissible, unknown
-from harness.fault_checks import after, detected, idle_before, kept, recovered, returned
+from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unproven
 from harness.fault_windows import fault_of
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
@@ -21,7 +21,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     if zone not in case.plan.target.zones:
         raise ValueError(f"the experiment's zone {zone!r} is none of the Plan's")
     if found := objections(case.plan, experiment.facts, "zone_crash"):
-        return (unknown("experiment", "; ".join(found)),)
+        return unproven(case, "zone_crash", found)
     fault = fault_of(timeline, "zone_crash", [zone])
     if isinstance(fault, str):
         return (unknown("experiment", fault),)

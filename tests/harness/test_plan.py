@@ -35,6 +35,8 @@ def test_the_reference_plan_is_valid_and_holds_the_numbers_it_promises() -> None
         ("[experiments.rollback]", "[experiments.spike]", "experiments.spike: another load of the run has this name"),
         ("[experiments.rollback]", "[experiments.Roll-back]", "Roll-back: a name is made of a-z, 0-9 and _"),
         ("lost_max = 0", "repeats = 2", "experiments.zone_crash.repeats: this one is run once"),
+        ("ttd_s_max = 2", "switch_s_max = 2", "zone_crash.switch_s_max: not judged of this one, which takes ttd_s_max"),
+        ("switch_s_max = 1", "ttr_s_max = 1", "rollback.ttr_s_max: not judged of this one, which takes switch_s_max"),
         ("lost_max = 0", "retry_amplification_max = 0.9", "retry_amplification_max must be 1 or more"),
         ("lost_max = 0", "budget_share_max = 1.1", "budget_share_max must lie between 0 and 1"),
         ("[service]", "[service]\nxyzzy = 1", "service.xyzzy: unknown key; valid keys here: name, owner"),

@@ -71,6 +71,18 @@ def test_an_experiment_that_exits_badly_is_unknown_and_one_that_ends_unsteady_fa
         assert "steady state was not there again" in world.result(gate).reason
 
 
+@pytest.mark.parametrize(("name", "gate"), [("zone_crash", "zone_failure"), ("rollback", "rollback")])
+def test_an_experiment_that_spent_the_budget_fails_unless_the_machine_was_busy(name: str, gate: str) -> None:
+    journal = {**healthy().evidence[name].facts["journal"], "status": "interrupted"}
+    world = healthy().with_facts(name, journal=journal, ended_by="safeguard", exit_code=1)
+    assert world.result(gate).outcome is FAIL
+    assert "the error budget was spent" in world.result(gate).reason
+    busy = world.with_table("machine", "cpu", lambda table: table.assign(busy_cores=2.0))
+    assert busy.result(gate).outcome is UNKNOWN
+    by_signal = world.with_facts(name, journal=journal, ended_by="itself")
+    assert by_signal.result(gate).outcome is UNKNOWN
+
+
 @pytest.mark.parametrize("event", ["fault_requested", "fault_in_place", "fault_removed"])
 def test_each_event_of_a_fault_is_needed(event: str) -> None:
     world = healthy().with_table("timeline", "events", lambda table: table[table["event"] != event])
