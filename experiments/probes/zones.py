@@ -55,9 +55,13 @@ def zone_runs(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
     return {"zone": zone, "ports": ports, "seen_ns": seen_ns}
 
 
-def zone_left_cleanly(zone: str) -> bool:
-    """Whether every process of the zone ended by itself with exit code 0, as the kernel told its parent."""
-    return all(item["exit_code"] == 0 for item in group(client().status(), zone)["processes"])
+def zone_left_cleanly(zone: str, limit_s: float = 2.0) -> bool:
+    """Whether every process of the zone ended by itself with exit code 0, as the kernel told its parent.
+
+    A process leaves its command line before it leaves its exit code, so that this is waited for.
+    """
+    wait(lambda: None not in _exit_codes(zone), limit_s, f"the exit codes of {zone} are not known")
+    return set(_exit_codes(zone)) == {0}
 
 
 def zone_serves(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
@@ -101,6 +105,10 @@ def serves_within(zone: str, limit_s: float) -> bool:
     except ActivityFailed:
         return False
     return True
+
+
+def _exit_codes(zone: str) -> list[int | None]:
+    return [item["exit_code"] for item in group(client().status(), zone)["processes"]]
 
 
 def _statuses(ports: list[int]) -> list[str]:
