@@ -130,6 +130,7 @@ def test_what_can_not_be_done_to_a_zone_is_refused_in_words(fleet: Fleet) -> Non
         fleet.client.isolate("zone-z")
     fleet.client.freeze("zone-a")
     try:
+        wait_until(lambda: zone(fleet, "zone-a")["state"] == "frozen", 2, "the kernel has stopped zone-a")
         with pytest.raises(FleetError, match="zone-a is frozen, so it would not hear that it is to leave"):
             fleet.client.drain("zone-a")
     finally:
