@@ -43,11 +43,14 @@ def fleet_text(status: dict[str, Any]) -> str:
         f"authority  {reach['ca']}",
         f"key        file:{reach['load_key']}",
     ]
-    lines += [
-        f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}" for name, item in groups.items()
-    ]
+    lines += [_group_line(name, item) for name, item in groups.items()]
     options = f'--target-ca {reach["ca"]} --metadata "authorization=Bearer file:{reach["load_key"]}"'
     return "\n".join([*lines, f"by hand    locust -f SCENARIO --host https://{status['address']} {options}"])
+
+
+def _group_line(name: str, item: dict[str, Any]) -> str:
+    line = f"{name:<10} {item['state']:<9} version {item['version']}  pids {item['pids']}"
+    return f"{line}  faults: {', '.join(sorted(item['faults']))}" if item["faults"] else line
 
 
 def init_facts(written: Written) -> dict[str, Any]:

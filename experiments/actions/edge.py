@@ -17,15 +17,13 @@ EDGE = "edge"
 
 def restart_edge() -> dict[str, Any]:
     """Have a new Envoy take the listener over; the old one drains, and ends by itself."""
-    fleet = client()
-    former = fleet.status()["edge"]["pid"]
-    requested_ns = faults.request(RESTART, EDGE, undo=settle_edge, former_pid=former)
-    pids = fleet.restart_edge()["pids"]
-    return {"pids": pids, "requested_ns": requested_ns}
+    requested_ns = faults.request(RESTART, EDGE, undo=settle_edge)
+    return {"pids": client().restart_edge()["pids"], "requested_ns": requested_ns}
 
 
-def settle_edge(former_pid: int | None = None, limit_s: float = 15.0) -> dict[str, Any]:
+def settle_edge(limit_s: float = 15.0) -> dict[str, Any]:
     """The undo of a restart, which ends by itself: wait until one edge is left, and serves."""
-    if faults.is_open(RESTART, EDGE):
+    was_open = faults.is_open(RESTART, EDGE)
+    if was_open:
         edge_has_changed(RESTART, limit_s)
-    return {"former_pid": former_pid}
+    return {"was_open": was_open}

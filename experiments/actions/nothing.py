@@ -20,7 +20,7 @@ def do_nothing() -> dict[str, Any]:
 
 def undo_nothing() -> dict[str, Any]:
     """The undo of nothing: close the entry in the journal, once every zone is seen to serve."""
-    is_open = faults.is_open(NOTHING, NOTHING)
-    if is_open:
+    was_open = faults.is_open(NOTHING, NOTHING)
+    if was_open:
         nothing_is_over()
-    return {"was_open": is_open}
+    return {"was_open": was_open}

@@ -1,7 +1,7 @@
 """Reads what becomes of inferences at the address to which the edge sends for a zone: by making some there directly.
 
-Rule: see `experiments.probes`. The calls carry no message, so that the zone itself refuses each at once; what they show
-is how long that takes, and with which code it ends.
+Rule: see `experiments.probes`. Where they carry no message, the zone itself refuses each at once; what they show is how
+long that takes, and with which code it ends.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def calls_pass(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
     own = {f"127.0.0.1:{port}" for port in ports}
     wait(lambda: _addresses_at_edge(status, zone) == own, limit_s, f"the edge does not reach {zone} directly")
     wait(lambda: not _sidecars(status, zone), limit_s, f"a sidecar of {zone} is left")
-    slowest_s = max(seen.took_s for seen in _calls(status, ports, len(ports) * 3))
+    slowest_s = max(seen.took_s for seen in direct_calls(status, ports, len(ports) * 3))
     if slowest_s > FAST_S:
         raise ActivityFailed(f"a direct call to {zone} took {slowest_s:.2f} s")
     seen_ns = faults.gone(fault, zone, "hosts of the edge, process table, direct calls", ports=ports)
@@ -88,10 +88,10 @@ def _disturbed_share(zone: str) -> dict[str, Any]:
         limit_s=2.0,
         failure=f"the edge does not reach {zone} by the sidecar",
     )
-    [undisturbed, *_] = _calls(status, found["ports"], 1)
+    [undisturbed] = direct_calls(status, found["ports"], 1)
     if undisturbed.code == wanted["code"] or undisturbed.took_s > FAST_S:
         raise ActivityFailed(f"{zone} itself is slow or says {undisturbed.code}, so that the fault can't be told apart")
-    seen = _calls(status, wanted["ports"], CALLS)
+    seen = direct_calls(status, wanted["ports"], CALLS)
     least_s = DELAY_SHARE_MIN * wanted["delay_s"]
     hit = sum(item.code == wanted["code"] if wanted["code"] else item.took_s >= least_s for item in seen)
     share = wanted["share_percent"] / 100
@@ -101,8 +101,8 @@ def _disturbed_share(zone: str) -> dict[str, Any]:
     return {"disturbed": hit, "calls": CALLS}
 
 
-def _calls(status: dict[str, Any], ports: list[int], count: int) -> list[Seen]:
-    """Make `count` inferences without a message, a few milliseconds apart, at the ports in turn."""
+def direct_calls(status: dict[str, Any], ports: list[int], count: int, message: bytes = b"") -> list[Seen]:
+    """Make `count` inferences, a few milliseconds apart, at the ports in turn."""
     reach = Reach.of(status)
     metadata = (("authorization", f"Bearer {Path(reach.load_key).read_text()}"),)
     channels = [reach.channel(f"127.0.0.1:{port}") for port in ports]
@@ -112,7 +112,7 @@ def _calls(status: dict[str, Any], ports: list[int], count: int) -> list[Seen]:
         for number in range(count):
             own = (*metadata, ("x-request-id", f"probe-{time.monotonic_ns():x}"))
             future = methods[number % len(methods)].future
-            pending.append(_Timed(partial(future, b"", timeout=5.0, metadata=own)))
+            pending.append(_Timed(partial(future, message, timeout=5.0, metadata=own)))
             time.sleep(PAUSE_S)
         return [item.result() for item in pending]
     finally:

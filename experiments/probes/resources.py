@@ -16,11 +16,14 @@ from chaoslib.exceptions import ActivityFailed
 
 from experiments import faults
 from experiments.fleet import client, group
+from experiments.probes.calls import direct_calls
 from experiments.probes.zones import processes_listening, serves_within
+from harness.load.golden import REFERENCE_VERSION, golden_requests
 
 LIMITS = {"memory_cap": "Max data size", "disk_full": "Max file size"}
 """As /proc/PID/limits has them (proc(5))."""
 READ_LIMIT_S = 2.0
+POLL_S = 0.1
 _dropped = re.compile(r"^predictions_dropped (\S+)$", re.MULTILINE).search
 
 
@@ -49,21 +52,34 @@ def limit_is_lifted(zone: str, kind: str, limit_s: float = 20.0) -> dict[str, An
     return {"zone": zone, "seen_ns": seen_ns}
 
 
-def zone_still_serves(zone: str) -> bool:
-    """Whether every process of the zone says SERVING to a direct call."""
-    return serves_within(zone, READ_LIMIT_S)
+def zone_still_answers(zone: str) -> bool:
+    """Whether each process of the zone answers a real inference."""
+    status = client().status()
+    ports = group(status, zone)["ports"]
+    return all(seen.code == "OK" for seen in direct_calls(status, ports, len(ports), _inference()))
 
 
 def unwritten_records_are_counted(zone: str, limit_s: float = 5.0) -> bool:
-    """Whether the service says in its metrics that predictions are not recorded, and says so more and more."""
-    log = Path(group(client().status(), zone)["processes"][0]["log"])
+    """Whether the service says in its metrics that predictions are not recorded, and says so more and more.
+
+    Real inferences are made there meanwhile, so that there is something to record without other load too.
+    """
+    status = client().status()
+    found = group(status, zone)
+    log = Path(found["processes"][0]["log"])
     first = _dropped_predictions(log)
     deadline_s = time.monotonic() + limit_s
     while time.monotonic() < deadline_s:
-        if _dropped_predictions(log) > max(first, 0.0):
+        direct_calls(status, found["ports"][:1], 1, _inference())
+        if _dropped_predictions(log) > first:
             return True
-        time.sleep(0.1)
+        time.sleep(POLL_S)
     return False
+
+
+def _inference() -> bytes:
+    """A request of the reference model's golden set, as a scenario run by hand sends."""
+    return golden_requests(REFERENCE_VERSION)[0]
 
 
 def _dropped_predictions(log: Path) -> float:

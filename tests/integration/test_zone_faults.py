@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.answers import fleet_text
 from harness.fleet.client import FleetError
 from harness.fleet.edge import EdgeAdmin
 from harness.fleet.edge_process import SHARED_MEMORY
@@ -112,6 +113,8 @@ def test_a_zone_started_anew_has_no_fault_of_its_former_process(fleet: Fleet) ->
     for kind in ("memory_cap", "disk_full"):
         fleet.client.cap("zone-b", kind)
     assert set(zone(fleet, "zone-b")["faults"]) == {"isolated", "memory_cap", "disk_full"}
+    [line] = [line for line in fleet_text(fleet.client.status()).splitlines() if line.startswith("zone-b")]
+    assert line.endswith("faults: disk_full, isolated, memory_cap")
     fleet.client.kill("zone-b")
     for undo in (fleet.client.rejoin, fleet.client.undisturb):
         undo("zone-b")
