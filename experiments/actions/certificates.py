@@ -30,7 +30,7 @@ def let_certificate_expire(zone: str, life_s: float) -> dict[str, Any]:
     """Give the zone a certificate that holds for `life_s`, wait until it is over, break the edge's connections."""
     fleet = client()
     certificate, secrets = _places(zone)
-    requested_ns = faults.request(EXPIRED, zone, undo=put_certificate_back, zone=zone)
+    requested_ns = faults.request(EXPIRED, zone, undo=roll_back_expiry, zone=zone)
     kept.keep(certificate, secrets)
     fleet.certify(zone, life_s)
     expires_s = _taken_up(zone, certificate)
@@ -58,9 +58,9 @@ def put_certificate_back(zone: str) -> dict[str, Any]:
 
 
 def roll_back_expiry(zone: str) -> dict[str, Any]:
-    """`put_certificate_back`, and the proof that the zone shows one that holds, if there was anything to put back."""
+    """The undo: `put_certificate_back`, and the proof that the zone shows one that holds, where a fault is open."""
     done = put_certificate_back(zone)
-    if done["restored"]:
+    if faults.is_open(EXPIRED, zone):
         certificate_holds_again(zone, EXPIRED)
     return done
 

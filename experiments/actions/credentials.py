@@ -23,7 +23,7 @@ def revoke_second_key() -> dict[str, Any]:
     """Mark the second client's key as revoked in the file of keys, which edge and zones watch."""
     breakable = Breakable.of(client().status())
     keys = Path(breakable.keys)
-    requested_ns = faults.request(REVOKED, breakable.second_client, undo=give_second_key_back)
+    requested_ns = faults.request(REVOKED, breakable.second_client, undo=roll_back_revocation)
     kept.keep(keys, keys.parent)
     document = json.loads(keys.read_bytes())
     for entry in document["keys"]:
@@ -44,19 +44,22 @@ def give_second_key_back() -> dict[str, Any]:
 
 
 def roll_back_revocation() -> dict[str, Any]:
-    """`give_second_key_back`, and the proof that it counts again, if there was anything to put back."""
+    """The undo: `give_second_key_back`, and the proof that it counts again, where a fault is open."""
     done = give_second_key_back()
-    if done["restored"]:
+    if faults.is_open(REVOKED, Breakable.of(client().status()).second_client):
         second_key_is_accepted(REVOKED)
     return done
 
 
 def skew_issuer_clock(ahead_s: float) -> dict[str, Any]:
-    """Put the issuer's clock ahead of the zones', or behind; one that is off already is only turned further."""
-    issuer = Breakable.of(client().status()).issuer
-    if issuer.ahead_s() == 0:
-        faults.request(SKEW, ISSUER, undo=put_issuer_clock_right)
-    issuer.set_clock(ahead_s)
+    """Put the issuer's clock ahead of the zones', or behind them by a negative number."""
+    requested_ns = faults.request(SKEW, ISSUER, undo=roll_back_skew)
+    return turn_issuer_clock(ahead_s) | {"requested_ns": requested_ns}
+
+
+def turn_issuer_clock(ahead_s: float) -> dict[str, Any]:
+    """Set a clock that is off already to another wrong time."""
+    Breakable.of(client().status()).issuer.set_clock(ahead_s)
     return {"ahead_s": ahead_s}
 
 
@@ -71,8 +74,8 @@ def put_issuer_clock_right() -> dict[str, Any]:
 
 
 def roll_back_skew() -> dict[str, Any]:
-    """`put_issuer_clock_right`, and the proof that its tokens count again, if it was off."""
+    """The undo: `put_issuer_clock_right`, and the proof that its tokens count again, where a fault is open."""
     done = put_issuer_clock_right()
-    if done["was_ahead_s"]:
+    if faults.is_open(SKEW, ISSUER):
         issuer_clock_is_right(SKEW)
     return done

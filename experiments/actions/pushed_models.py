@@ -38,7 +38,7 @@ def push_unloadable_model() -> dict[str, Any]:
     breakable = Breakable.of(status)
     base = next(iter(status["zones"].values()))["version"]
     model = (version_folder(breakable, base) / MODEL_FILE).read_bytes()
-    requested_ns = faults.request(UNLOADABLE, REGISTRY, undo=withdraw_unloadable_model)
+    requested_ns = faults.request(UNLOADABLE, REGISTRY, undo=roll_back_unloadable_model)
     push(breakable, base, TRUNCATED, {MODEL_FILE: model[: len(model) // 2]})
     return {"version": TRUNCATED, "based_on": base, "requested_ns": requested_ns}
 
@@ -60,9 +60,9 @@ def withdraw_unloadable_model() -> dict[str, Any]:
 
 
 def roll_back_unloadable_model() -> dict[str, Any]:
-    """`withdraw_unloadable_model`, and the proof that it is gone, if there was anything to withdraw."""
+    """The undo: `withdraw_unloadable_model`, and the proof that it is gone, where a fault is open."""
     done = withdraw_unloadable_model()
-    if done["withdrawn"]:
+    if faults.is_open(UNLOADABLE, REGISTRY):
         version_is_gone(TRUNCATED, UNLOADABLE)
     return done
 
@@ -73,7 +73,7 @@ def promote_worse_model() -> dict[str, Any]:
     status = fleet.status()
     breakable, base = Breakable.of(status), group(status, CANDIDATE)["version"]
     model, golden, changed_share = _worse(breakable, base)
-    requested_ns = faults.request(WORSE, CANDIDATE, undo=take_back_worse_model)
+    requested_ns = faults.request(WORSE, CANDIDATE, undo=roll_back_worse_model)
     push(breakable, base, SILENTLY_WORSE, {MODEL_FILE: model, GOLDEN_FILE: golden})
     for address in ports_of(group(status, CANDIDATE)):
         said = load_version(status, address, breakable.model, SILENTLY_WORSE)
@@ -99,9 +99,9 @@ def take_back_worse_model() -> dict[str, Any]:
 
 
 def roll_back_worse_model() -> dict[str, Any]:
-    """`take_back_worse_model`, and the proof that everything answers right, if there was anything to take back."""
+    """The undo: `take_back_worse_model`, and the proof that everything answers right, where a fault is open."""
     done = take_back_worse_model()
-    if done["taken_back"]:
+    if faults.is_open(WORSE, CANDIDATE):
         traffic_is_answered_right(WORSE)
     return done
 

@@ -21,7 +21,7 @@ FLIPPED_BYTES = 64
 def tamper_model(zone: str) -> dict[str, Any]:
     """Turn every bit of some bytes in the middle of the model that the zone serves, in the file itself."""
     registry, model = _places(zone)
-    requested_ns = faults.request(TAMPERED, zone, undo=restore_model, zone=zone)
+    requested_ns = faults.request(TAMPERED, zone, undo=roll_back_tampering, zone=zone)
     digest = kept.keep(model, registry)
     with model.open("r+b") as file:
         at = model.stat().st_size // 2
@@ -50,9 +50,9 @@ def restore_model(zone: str) -> dict[str, Any]:
 
 
 def roll_back_tampering(zone: str) -> dict[str, Any]:
-    """`restore_model`, and the proof that it was one, if there was anything to restore."""
+    """The undo: `restore_model`, and the proof of it where a fault is open."""
     done = restore_model(zone)
-    if done["restored"] or done["started"]:
+    if faults.is_open(TAMPERED, zone):
         model_is_its_own(zone, TAMPERED)
     return done
 

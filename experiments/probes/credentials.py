@@ -57,13 +57,16 @@ def load_key_is_answered() -> bool:
     return _said_to(Path(Reach.of(client().status()).load_key).read_text()) == {ACCEPTED}
 
 
-def issuer_clock_is_off(ahead_s: float, fault: str = "") -> bool:
-    """Whether a token minted now says that it was issued so far from now; records `fault`, if given, as in place."""
-    off_s = _issued_ahead_s()
-    off = abs(off_s - ahead_s) <= READING_S
-    if off and fault:
-        faults.in_place(fault, ISSUER, "the token's own time of issue", ahead_s=round(off_s, 1))
+def issuer_clock_is_off(ahead_s: float, fault: str) -> bool:
+    """Whether a token minted now says that it was issued so far from now; then records `fault_in_place`."""
+    if off := issuer_clock_stays_off(ahead_s):
+        faults.in_place(fault, ISSUER, "the token's own time of issue", ahead_s=ahead_s)
     return off
+
+
+def issuer_clock_stays_off(ahead_s: float) -> bool:
+    """Whether a token minted now still says that it was issued so far from now."""
+    return abs(_issued_ahead_s() - ahead_s) <= READING_S
 
 
 def tokens_are_refused() -> bool:

@@ -37,12 +37,16 @@ def model_file_is_whole(zone: str) -> bool:
     return bool(digest_of(model) == stated)
 
 
-def model_is_tampered(zone: str, fault: str = "") -> bool:
-    """Whether the model file is not the one that its manifest names; records `fault_in_place` of `fault`, if given."""
-    tampered = not model_file_is_whole(zone)
-    if tampered and fault:
+def model_is_tampered(zone: str, fault: str) -> bool:
+    """Whether the model file is not the one that its manifest names; then records `fault_in_place`."""
+    if tampered := model_stays_tampered(zone):
         faults.in_place(fault, zone, "SHA-256 of the file", file=str(served_model(client().status(), zone)))
     return tampered
+
+
+def model_stays_tampered(zone: str) -> bool:
+    """Whether the model file is still not the one that its manifest names."""
+    return not model_file_is_whole(zone)
 
 
 def model_is_its_own(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, Any]:
@@ -51,16 +55,17 @@ def model_is_its_own(zone: str, fault: str, limit_s: float = 20.0) -> dict[str, 
     return {"zone": zone, "seen_ns": faults.gone(fault, zone, "SHA-256 of the file and a direct health call")}
 
 
-def unloadable_version_is_there(version: str, fault: str = "") -> bool:
-    """Whether the version lies there and the engine makes nothing of it; records `fault_in_place` of `fault`, if given.
-
-    Which is read from its file, by an engine of our own.
-    """
-    folder = version_folder(Breakable.of(client().status()), version)
-    there = folder.is_dir() and not runs((folder / MODEL_FILE).read_bytes())
-    if there and fault:
-        faults.in_place(fault, REGISTRY, "ONNX Runtime on the file", folder=str(folder))
+def unloadable_version_is_there(version: str, fault: str) -> bool:
+    """Whether the version lies there and an engine of our own makes nothing of it; then records `fault_in_place`."""
+    if there := unloadable_version_stays(version):
+        faults.in_place(fault, REGISTRY, "ONNX Runtime on the file", version=version)
     return there
+
+
+def unloadable_version_stays(version: str) -> bool:
+    """Whether the version still lies there and an engine of our own still makes nothing of it."""
+    folder = version_folder(Breakable.of(client().status()), version)
+    return folder.is_dir() and not runs((folder / MODEL_FILE).read_bytes())
 
 
 def every_zone_refused(version: str) -> bool:

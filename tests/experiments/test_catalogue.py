@@ -21,6 +21,7 @@ FILES = sorted((ROOT / "experiments" / "local").glob("*.json"))
 EXPECTED = {
     *("zone_crash", "rollback", "zone_freeze", "zone_black_hole", "zone_latency", "zone_errors", "two_zones_lost"),
     *("spike_in_zone_loss", "graceful_drain", "memory_cap", "disk_full", "edge_restart", "nothing"),
+    *("unloadable_model", "tampered_model", "worse_model", "expired_certificate", "revoked_key", "clock_skew"),
 }
 PAUSE_S_MAX = 30
 SAYS = {"name", "fault", "subjects", "load", "detects", "expectations", "label"}

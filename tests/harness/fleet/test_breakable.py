@@ -99,7 +99,7 @@ def test_the_experiment_asks_beyond_the_leeway_and_within_it_on_both_sides() -> 
     asked = [
         activity["provider"]["arguments"]["ahead_s"]
         for activity in json.loads(path.read_text())["method"]
-        if activity["provider"]["func"] == "skew_issuer_clock"
+        if activity["provider"]["func"] in {"skew_issuer_clock", "turn_issuer_clock"}
     ]
     leeway, life, margin = token_issuer.LEEWAY_S, token_issuer.TOKEN_LIFE_S, 10
     early = [value for value in asked if value > 0]
