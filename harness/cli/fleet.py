@@ -53,8 +53,10 @@ def fleet_status(*, as_json: bool) -> None:
 @json_option
 def fleet_down(*, as_json: bool) -> None:
     """Stop the zones and everything that belongs to them."""
-    fleet_commands.fleet_down()
-    heal_first()  # what was broken in it is gone with it
+    try:
+        fleet_commands.fleet_down()
+    finally:  # what was broken in it is gone with it, whoever ended it
+        heal_first()
     say({"down": True}, "the fleet is down", as_json=as_json)
 
 
