@@ -9,6 +9,7 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING
 
+from reference_service.audit import AuditJournal
 from reference_service.auth.authenticator import Authenticator
 from reference_service.auth.keys import KeyFile
 from reference_service.auth.quota import DailyQuota
@@ -30,6 +31,16 @@ def front_door(settings: ServiceSettings) -> FrontDoor:
     tokens = TokenVerifier(auth.jwt) if auth.jwt else None
     authenticator = Authenticator(keys, tokens, auth.mtls.clients)
     return FrontDoor(authenticator, mutual=bool(auth.mtls.clients), quota=quota)
+
+
+def audit_journal(settings: ServiceSettings) -> AuditJournal | None:
+    """The journal, begun, in which every answer is recorded before it is given; None where none is to be."""
+    wanted = settings.audit
+    if wanted is None or wanted.mode == "off":
+        return None
+    journal = AuditJournal(wanted.directory, wanted.segment_bytes_max)
+    journal.start()
+    return journal
 
 
 def certificate(settings: ServiceSettings) -> ServerIdentity | None:

@@ -105,6 +105,13 @@ class NotReadyError(RequestError):
     reason = "not_ready"
 
 
+class AuditError(RequestError):
+    """The answer could not be recorded, so it is not given; another server may be able to."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "audit"
+
+
 class RefusedVersionError(RequestError):
     """A version that may not be served: tampered with, unsigned, expired, older than one already seen."""
 

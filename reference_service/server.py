@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reference_service.assembly import certificate, front_door
+from reference_service.assembly import audit_journal, certificate, front_door
 from reference_service.before_ready import BeforeReady
 from reference_service.engines.choice import choose_engine
 from reference_service.errors import StartError
@@ -83,7 +83,7 @@ async def serve(settings: Settings) -> None:
     drifts: dict[str, Drift] | None = {} if settings.service.metrics else None
     loader = _loader(settings, metrics, drifts)
     predictions = _prediction_log(settings, drifts)
-    tracer = _tracer(settings)
+    tracer, audit = _tracer(settings), audit_journal(settings.service)
     metrics_address, close_metrics = _exposed(metrics, settings)
     door, health = front_door(settings.service), Health()
     identity = certificate(settings.service)
@@ -104,6 +104,7 @@ async def serve(settings: Settings) -> None:
             admission=admission,
             metrics=metrics,
             tracer=tracer,
+            audit=audit,
         )
         watch(metrics, models, admission=admission, door=door, identity=identity, predictions=predictions)
         if drifts is not None:
@@ -118,6 +119,8 @@ async def serve(settings: Settings) -> None:
     if door.quota:
         door.quota.save()
     predictions.close()
+    if audit:
+        await asyncio.to_thread(audit.close)
     close_metrics()
     if tracer:
         await asyncio.to_thread(tracer.close)

@@ -38,6 +38,7 @@ from reference_service.validation import timeout_s_in
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from reference_service.audit import AuditJournal
     from reference_service.auth.caller import Caller
     from reference_service.calls import Context, Trailers
     from reference_service.protocol import open_inference_pb2 as pb
@@ -80,6 +81,7 @@ class InferenceServicer:
         admission: Admission | None = None,
         metrics: Metrics | None = None,
         tracer: Tracer | None = None,
+        audit: AuditJournal | None = None,
     ) -> None:
         self.ready = True
         self.metrics = metrics or Metrics()
@@ -91,6 +93,7 @@ class InferenceServicer:
         self._zone = (headers.ZONE, zone)
         self._door = door
         self._repository = repository
+        self._audit = audit
 
     @property
     def in_flight(self) -> int:
@@ -189,6 +192,8 @@ class InferenceServicer:
             answer = served.contract.answer(request, outputs).SerializeToString()
         done_ns, rows, infer_ns = _clock_ns(), len(batch), inferred_ns - read_ns
         call.version, call.infer_ns = served.contract.version, (read_ns, inferred_ns)
+        if self._audit is not None:
+            await self._audit.record(call.request_id, call.version, outputs.ravel().tolist())
         if served.batcher is None:
             served.statistics.executed(rows, infer_ns)
         run_ns = min(infer_ns, served.statistics.last_run_ns)

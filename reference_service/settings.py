@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reference_service.auth.caller import ADMIN, INFER
 from reference_service.errors import StartError
+from reference_service.protocol.audit import SEGMENT_BYTES_MAX
 from reference_service.secret import located
 
 
@@ -147,6 +148,14 @@ class Predictions(_Table):
     ratio: Share = 1.0
 
 
+class Audit(_Table):
+    """Where every answer is recorded before it is given; with mode "off" none is."""
+
+    directory: Located
+    mode: Literal["off", "durable"] = "durable"
+    segment_bytes_max: Count = SEGMENT_BYTES_MAX
+
+
 class ServiceSettings(_Table):
     """All of `service.toml`."""
 
@@ -162,6 +171,7 @@ class ServiceSettings(_Table):
     metrics: Metrics | None = None
     traces: Traces | None = None
     predictions: Predictions | None = None
+    audit: Audit | None = None
 
 
 def read_settings(path: Path) -> ServiceSettings:
@@ -181,3 +191,20 @@ def read_settings(path: Path) -> ServiceSettings:
         # Never the input: a secret may stand where a reference should.
         found = [f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}" for item in error.errors()]
         raise StartError(f"{path}: " + "; ".join(found)) from error
+
+
+def with_audit(settings: ServiceSettings, mode: str | None, directory: Path | None) -> ServiceSettings:
+    """The settings with what the command line says of the audit journal, None where it says nothing.
+
+    Raises:
+        StartError: a journal is wanted and nothing says where.
+    """
+    said = {name: value for name, value in (("mode", mode), ("directory", directory)) if value is not None}
+    known = settings.audit.model_dump() if settings.audit else {}
+    if not said:
+        return settings
+    if "directory" not in known | said:
+        if mode == "off":
+            return settings
+        raise StartError("an audit journal wants a folder: give --audit-directory, or directory in [audit]")
+    return settings.model_copy(update={"audit": Audit.model_validate(known | said)})

@@ -30,6 +30,8 @@ from reference_service.cli.terminal import (
 @click.option("--listen", default="127.0.0.1:9000", show_default=True, help="HOST:PORT; port 0 picks a free one.")
 @click.option("--zone", default="local", show_default=True, help="Failure domain, named in every answer.")
 @click.option("--prediction-log", type=click.Path(path_type=Path), help="Folder for files of predictions (Parquet).")
+@click.option("--audit", type=click.Choice(["off", "durable"]), help="Record each answer on disk before giving it.")
+@click.option("--audit-directory", type=click.Path(path_type=Path), help="Folder of the audit journal.")
 @click.option(
     "--drain-notice",
     "drain_notice_s",
@@ -50,22 +52,25 @@ def serve(
     listen: str,
     zone: str,
     prediction_log: Path | None,
+    audit: str | None,
+    audit_directory: Path | None,
     drain_notice_s: float,
 ) -> None:
     """Serve one version of a model until SIGTERM or SIGINT."""
     import uvloop  # noqa: PLC0415 - heavy
 
     from reference_service import server, telemetry  # noqa: PLC0415 - heavy
-    from reference_service.settings import ServiceSettings, read_settings  # noqa: PLC0415 - heavy
+    from reference_service.settings import ServiceSettings, read_settings, with_audit  # noqa: PLC0415 - heavy
 
     telemetry.log_to_stderr()
+    service = read_settings(config) if config else ServiceSettings()
     settings = server.Settings(
         registry=registry,
         model=model,
         version=version,
         listen=listen,
         zone=zone,
-        service=read_settings(config) if config else ServiceSettings(),
+        service=with_audit(service, audit, audit_directory),
         prediction_log=prediction_log,
         threads=threads,
         allow_unsigned=allow_unsigned,
