@@ -1,6 +1,7 @@
 """Makes the certificates of one fleet at its start: an authority, and what it signs for the edge, the zones and us.
 
-Rule: short-lived, and useless once the fleet is gone. The authority's key is never written; every other key lies in a
+Rule: short-lived, and useless once the fleet is gone. The authority's key is not written, but where a drill keeps it
+for the fleet that comes after; every other key lies in a
 file that only this user can read, in the fleet's private directory.
 """
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LIFE = dt.timedelta(hours=24)
 """Longer than any run; no fleet outlives it by being forgotten."""
+CERTIFICATE, KEY = "ca.pem", "ca.key"
+"""Names of an authority's files."""
 BACKDATED = dt.timedelta(minutes=5)
 """For clocks that disagree."""
 
@@ -37,14 +40,20 @@ class Certified:
 
 
 class Authority:
-    """Signs for one fleet. Its own certificate is `certificate`, its files go to `directory`."""
+    """Signs for one fleet. Its own certificate is `certificate`, its files go to `directory`.
 
-    def __init__(self, directory: Path) -> None:
-        self.certificate = directory / "ca.pem"
+    With `kept` it is the authority that `keep` was called of there.
+    """
+
+    def __init__(self, directory: Path, kept: Path | None = None) -> None:
+        self.certificate = directory / CERTIFICATE
         self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = ec.generate_private_key(ec.SECP256R1()) if kept is None else _read_key(kept / KEY)
         self._name = _name("gonogo fleet")
         self._began = dt.datetime.now(tz=dt.UTC)
+        if kept is not None:
+            self.certificate.write_bytes((kept / CERTIFICATE).read_bytes())
+            return
         own = (
             self._builder(self._name, self._key.public_key(), self._began + LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -52,6 +61,10 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+
+    def keep(self) -> None:
+        """Write the key beside the certificate, for another fleet to go on with."""
+        write_private(self._directory / KEY, _encoded(self._key))
 
     def server(self, name: str) -> Certified:
         """For a server on loopback, known as `name` too."""
@@ -77,8 +90,7 @@ class Authority:
         certificate = self._certificate(name, key, usage, self._began + LIFE)
         signed = Certified(self._directory / f"{file}.pem", self._directory / f"{file}.key")
         signed.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        write_private(signed.key, key.private_bytes(*form))
+        write_private(signed.key, _encoded(key))
         return signed
 
     def _certificate(
@@ -115,6 +127,18 @@ def write_private(path: Path, content: bytes) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+
+
+def _encoded(key: ec.EllipticCurvePrivateKey) -> bytes:
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(*form)
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{path} is no key of an authority")
+    return key
 
 
 def _name(common: str) -> x509.Name:

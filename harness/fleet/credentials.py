@@ -53,13 +53,16 @@ class Credentials:
     issuer: TokenIssuer
 
 
-def make_credentials(directory: Path, groups: Iterable[str], model: str = "") -> Credentials:
+def make_credentials(
+    directory: Path, groups: Iterable[str], model: str = "", kept: Path | None = None
+) -> Credentials:
     """Certificates and keys for a fleet of these groups of processes, in the new private `directory`.
 
-    `model` is what the fleet's own key may sign.
+    `model` is what the fleet's own key may sign. With `kept` they are of the authority, and with the load's key, that
+    `keep` wrote there: callers notice no change of fleets.
     """
     directory.mkdir(mode=0o700)
-    authority = Authority(directory)
+    authority = Authority(directory, kept)
     return Credentials(
         authority=authority,
         ca=authority.certificate,
@@ -67,7 +70,7 @@ def make_credentials(directory: Path, groups: Iterable[str], model: str = "") ->
         edge_as_client=authority.client("edge"),
         ours=authority.client("gonogo"),
         zones={name: authority.server(name) for name in groups},
-        keys=_write_keys(directory),
+        keys=_write_keys(directory, kept),
         load_key=directory / f"{LOAD_CLIENT}.apikey",
         admin_key=directory / f"{ADMIN_CLIENT}.apikey",
         second_client=SECOND_CLIENT,
@@ -86,11 +89,22 @@ def key_entry(client: str, key: str, scopes: Iterable[str], expires: dt.datetime
     return {"id": key_id, "client": client, "sha256": digest, "scopes": list(scopes), "expires": expires.isoformat()}
 
 
-def _write_keys(directory: Path) -> Path:
+def keep(directory: Path) -> None:
+    """Make, in the new private `directory`, what callers of a fleet know it by, so that another fleet can take over."""
+    directory.mkdir(mode=0o700)
+    Authority(directory).keep()
+    write_private(directory / f"{LOAD_CLIENT}.apikey", _new_key().encode())
+
+
+def _new_key() -> str:
+    return f"gng_{secrets.token_hex(ID_BYTES)}_{secrets.token_urlsafe(SECRET_BYTES)}"
+
+
+def _write_keys(directory: Path, kept: Path | None) -> Path:
     expires = dt.datetime.now(tz=dt.UTC).replace(microsecond=0) + LIFE
     entries = []
     for client, scopes in _SCOPES.items():
-        key = f"gng_{secrets.token_hex(ID_BYTES)}_{secrets.token_urlsafe(SECRET_BYTES)}"
+        key = (kept / f"{client}.apikey").read_text() if kept and client == LOAD_CLIENT else _new_key()
         write_private(directory / f"{client}.apikey", key.encode())
         entries.append(key_entry(client, key, scopes, expires))
     keys = directory / "keys.json"

@@ -38,10 +38,10 @@ SHARED_MEMORY = "/dev/shm/envoy_shared_memory_{base_id}0"  # noqa: S108 - Envoy'
 
 
 class Edge:
-    """Envoy in front of the zones. `directory` takes its files, `sockets` its admin socket."""
+    """Envoy in front of the zones, at `port` unless that is 0. `directory` and `sockets` take its files."""
 
-    def __init__(self, directory: Path, sockets: Path, route_timeout_s: float, rules: EdgeRules) -> None:
-        self.port = HeldPort()
+    def __init__(self, directory: Path, sockets: Path, route_timeout_s: float, rules: EdgeRules, port: int = 0) -> None:
+        self.port = HeldPort(port)
         self.files = EdgeFiles(
             bootstrap=directory / "envoy.json",
             routes=directory / "routes" / "routes.json",

@@ -44,13 +44,13 @@ class LocalFleet:
         self._secrets = sockets / SECRETS
         self.remove_secrets()  # those of a fleet that was killed
         self._spec = spec = dataclasses.replace(spec, registry=copy_registry(spec))
-        self.credentials = make_credentials(self._secrets, spec.groups(), spec.model)
+        self.credentials = make_credentials(self._secrets, spec.groups(), spec.model, spec.kept)
         self.zones = {
-            name: Zone(name, version, spec, write_service_toml(spec.directory, name, self.credentials))
+            name: Zone(name, version, spec, write_service_toml(spec.directory, name, self.credentials, spec.state))
             for name, version in spec.groups().items()
         }
         rules = EdgeRules(self.credentials, Rates(spec.client_rps, spec.load_rps, spec.in_flight_max))
-        self.edge = Edge(spec.directory, sockets, spec.route_timeout_s, rules)
+        self.edge = Edge(spec.directory, sockets, spec.route_timeout_s, rules, spec.edge_port)
         self.faults = ZoneFaults(self.zones, self.edge, self.credentials, spec.directory)
 
     def start_all(self) -> None:

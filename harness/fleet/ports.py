@@ -13,13 +13,13 @@ LOOPBACK = "127.0.0.1"
 
 
 class HeldPort:
-    """A free TCP port on loopback, held until `release`."""
+    """A TCP port on loopback, held until `release`: any free one, or `number` if that is not 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._socket.bind((LOOPBACK, 0))
-        self.number: int = self._socket.getsockname()[1]
+        self._socket.bind((LOOPBACK, number))
+        self.number = int(self._socket.getsockname()[1])
 
     @property
     def address(self) -> str:

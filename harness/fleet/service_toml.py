@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from harness.fleet.credentials import Credentials
 
 
-def write_service_toml(directory: Path, group: str, credentials: Credentials) -> Path:
-    """The file for one group: who it is, whom it believes. The edge's certificate names nobody, so keys decide."""
+def write_service_toml(directory: Path, group: str, credentials: Credentials, state: Path | None = None) -> Path:
+    """The file for one group: who it is, whom it believes. The edge's certificate names nobody, so keys decide.
+
+    With `state`, every answer is recorded in the group's folder there before it is given.
+    """
     own = credentials.zones[group]
     tables: dict[str, dict[str, object]] = {
         "tls": {
@@ -36,6 +39,8 @@ def write_service_toml(directory: Path, group: str, credentials: Credentials) ->
         },
         "registry": {"trust": credentials.models.trust},
     }
+    if state is not None:
+        tables["audit"] = {"mode": "durable", "directory": (state / group / "audit").absolute()}
     lines = [
         line
         for table, entries in tables.items()

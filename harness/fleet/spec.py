@@ -35,6 +35,8 @@ class FleetSpec:
 
     `client_rps` is what the edge takes of any one client, `load_rps` what it takes of the harness's own load, and
     `in_flight_max` how many requests it lets the zones have at once.
+    With `state`, every answer is recorded before it is given, in a folder of its own there for each zone. `edge_port`
+    is the edge's own if it is not 0; `kept` is by what callers know the fleet, None if they need not know it again.
     `directory` takes logs, configurations and prediction logs. `control` is the control socket; None puts it in a
     new short directory, because the path of a unix socket may have 107 bytes and no more.
     """
@@ -50,6 +52,9 @@ class FleetSpec:
     client_rps: float = 200.0
     load_rps: float = 2000.0
     in_flight_max: int = 120
+    state: Path | None = None
+    edge_port: int = 0
+    kept: Path | None = None
     control: Path | None = None
     service_command: tuple[str, ...] = SERVICE_COMMAND
 
@@ -74,6 +79,6 @@ class FleetSpec:
         data: dict[str, Any] = json.loads(text)
         for key in ("zones", "service_command"):
             data[key] = tuple(data[key])
-        for key in ("registry", "directory", "control"):
+        for key in ("registry", "directory", "control", "state", "kept"):
             data[key] = data[key] and Path(data[key])
         return cls(**data)
