@@ -66,3 +66,23 @@ def init_text(written: Written) -> str:
     if written.requests is not None:
         lines.append(f"wrote: {written.requests}, one made-up example; put real requests there, one a line")
     return "\n".join([*lines, "", "next:", f"  gonogo check {written.plan}", f"  gonogo run {written.plan}"])
+
+
+def drill_text(document: dict[str, Any], postmortem: str) -> str:
+    """A drill's verdict, its two numbers, and every check."""
+    lost = ""
+    if document["missing"] is not None:
+        lost = f"  {document['missing']:,} of {document['acknowledged']:,} acknowledged requests are missing"
+    lines = [
+        f"{document['decision']}  drill {document['drill']} of {document['subject']}",
+        "",
+        f"RTO  {_seconds(document['rto_s'], 'not met')}  (target {_seconds(document['rto_s_max'], 'unknown')})",
+        f"RPO  {_seconds(document['rpo_s'], 'unknown')}  (target {_seconds(document['rpo_s_max'], 'unknown')}){lost}",
+        "",
+    ]
+    lines += [f"{check['outcome']:<8} {check['name']:<9} {check['reason']}" for check in document["checks"]]
+    return "\n".join([*lines, "", f"postmortem: {postmortem}"])
+
+
+def _seconds(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.1f} s"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from harness.model import Stage
+from harness.plan_drills import Drill, DrillName
 from harness.plan_experiments import OWN_GATES, Experiment, check_experiments
 from harness.plan_notify import Notify
 from harness.plan_rules import CLOSED as _CLOSED
@@ -176,6 +177,7 @@ class Plan:
     notify: tuple[Notify, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
+    drills: Mapping[DrillName, Drill] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_experiments(self.experiments.items())

@@ -39,7 +39,6 @@ NOT_BUILT: dict[str, tuple[str, str]] = {
     "security": ("Operations", "Only who may call it can, and limits hold"),
     "canary": ("Release", "A canary stops a bad version by itself"),
     "alerting": ("Operations", "Alerts fire when they must"),
-    "disaster_recovery": ("Operations", "The service comes back from backups in time"),
     "soak": ("Testing", "It runs for hours without wearing out"),
     "cost": ("Reality check", "What it costs is known and accepted"),
     "declarations": ("Reality check", "People have stated what only they can"),
@@ -49,11 +48,13 @@ NOT_BUILT: dict[str, tuple[str, str]] = {
 
 CATALOGUE = "fault_tolerance"
 """Judged whenever the Plan names experiments of the catalogue and the profile runs them; no stage requires it."""
+DRILLS = "disaster_recovery"
+"""Judged whenever the Plan names drills; the later stages require it."""
 
 
 def selected(plan: Plan, *, runs_catalogue: bool) -> tuple[str, ...]:
     """The gates that decide: the stage's own, then what the Plan adds."""
-    named = (CATALOGUE,) if plan.catalogue and runs_catalogue else ()
+    named = (*((CATALOGUE,) if plan.catalogue and runs_catalogue else ()), *((DRILLS,) if plan.drills else ()))
     return tuple(dict.fromkeys((*REQUIRED[plan.launch.stage], *(plan.launch.gates or ()), *named)))
 
 
@@ -63,6 +64,8 @@ def why_not_judged(gate: str, plan: Plan, profile: str) -> str:
         return f"profile {profile} leaves the catalogue of experiments out"
     if gate == CATALOGUE:
         return "the Plan names no experiment of the catalogue"
+    if gate == DRILLS:
+        return f"the Plan names no drill, and stage {plan.launch.stage} does not require it"
     return f"stage {plan.launch.stage} does not require it"
 
 

@@ -103,10 +103,13 @@ class Run:
         write_whole(self.folder / _SEAL, canonical_json({"schema": SCHEMA, "files": files}))
 
 
-def create_run(root: Path, plan: LoadedPlan, *, profile: str, subject: str, now: dt.datetime) -> Run:
-    """A new run folder under `root`, with `root/latest` pointing at it. `now` must carry its time zone."""
+def create_run(root: Path, plan: LoadedPlan, *, profile: str, subject: str, now: dt.datetime, prefix: str = "") -> Run:
+    """A new run folder under `root`, with `root/latest` pointing at it. `now` must carry its time zone.
+
+    Its id is the time and a random part, after `prefix`.
+    """
     info = RunInfo(
-        id=f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        id=f"{prefix}{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         as_of=now.astimezone(dt.UTC).isoformat(timespec="seconds"),
         zero_ns=time.monotonic_ns(),
         profile=profile,
@@ -135,6 +138,11 @@ def load_run(folder: Path) -> LoadedRun:
             raise RunError(f"{folder / name}: changed since it was collected; collect again with: gonogo run")
     names = [name for name in sealed if name.startswith("evidence/")]
     return LoadedRun(info, plan, {Path(name).stem: _load_evidence(folder, name, sealed[name]) for name in names})
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the collection of the run at `folder` was finished."""
+    return (folder / _SEAL).is_file()
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from harness.cli.backup import backup
+from harness.cli.drill import drill
 from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
 from harness.cli.planning import check, doctor, init
@@ -35,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests, schedule):
+for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests, backup, drill, schedule):
     cli.add_command(command)
 
 
