@@ -20,6 +20,7 @@ from harness.gates import all_gates
 from harness.judge import RunFacts, _result, _waive, judge
 from harness.model import Case, Check, Evidence, Gate, Result, Stage, Verdict
 from harness.plan_types import Experiment, Gpu, Launch, Plan, Service, Slo, Target, Traffic, Waiver
+from tests.drill_builders import DRILLS, drills_evidence, targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,6 +159,13 @@ def healthy() -> World:
         run_id="run-1", as_of=AS_OF, profile="standard", subject=SUBJECT, reproduce="gonogo judge runs/run-1"
     )
     return World(a_plan(), run, {item.id: item for item in _evidence()})
+
+
+@functools.cache
+def drilled() -> World:
+    """The healthy world with a Plan that names drills, all of which went well."""
+    world = healthy().with_plan(drills={name: targets(name) for name in DRILLS})
+    return replace(world, evidence={**world.evidence, "drills": drills_evidence()})
 
 
 def start_ns(scenario: str) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.gates import all_gates
 from harness.judge import _result
 from harness.model import Decision, Outcome
-from tests.builders import World, healthy
+from tests.builders import World, drilled
 from tests.harness.worsening import CHANGES, tightened
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def passing(world: World, touched: tuple[str, ...], before: dict[str, bool]) -> 
 def test_no_worsening_makes_a_gate_pass(
     names: list[str], pick: Random, limits: Callable[[World, Random], World]
 ) -> None:
-    world = limits(healthy(), pick)
+    world = limits(drilled(), pick)
     before = passing(world, (), {})
     for name in names:
         touched, change = CHANGES[name]
@@ -58,7 +58,7 @@ def test_no_worsening_makes_a_gate_pass(
 @settings(limited, max_examples=6)
 @given(steps, seeds)
 def test_no_worsening_turns_a_no_go_into_a_go(names: list[str], pick: Random) -> None:
-    world = healthy()
+    world = drilled()
     decisions = [world.judge().decision]
     for name in names:
         try:
@@ -72,8 +72,8 @@ def test_no_worsening_turns_a_no_go_into_a_go(names: list[str], pick: Random) ->
 @pytest.mark.slow
 def test_every_change_can_hurt() -> None:
     """A change that never costs a pass would prove nothing in the tests above."""
-    whole = passing(healthy(), (), {})
+    whole = passing(drilled(), (), {})
     harmless = {"zone stays away"}  # a share of the rows at a time; its own test is the gate's
     for name, (touched, change) in CHANGES.items():
-        worlds = (change(healthy(), Random(seed)) for seed in range(40))  # noqa: S311 - choices of a test
+        worlds = (change(drilled(), Random(seed)) for seed in range(40))  # noqa: S311 - choices of a test
         assert name in harmless or any(passing(world, touched, whole) != whole for world in worlds), name

@@ -27,9 +27,9 @@ def result(verdict: Any, gate: str) -> Result:
 def test_a_healthy_world_is_go() -> None:
     verdict = healthy().judge()
     assert (verdict.decision, verdict.exit_code) == (Decision.GO, 0)
-    assert verdict.headline == "GO for stage internal: 12 of 12 gates passed; not judged: gpu_engine"
+    assert verdict.headline == "GO for stage internal: 12 of 12 gates passed; not judged: disaster_recovery, gpu_engine"
     assert verdict.next_action.startswith("Launch")
-    assert [item["gate"] for item in verdict.not_judged] == ["gpu_engine"]
+    assert [item["gate"] for item in verdict.not_judged] == ["disaster_recovery", "gpu_engine"]
     assert "to spare" in verdict.weakest_area
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.builders import FAULT_S, FAULT_ZONE, FAULTS, SWITCH_S, ZONES, World, ns
-from tests.harness import worsening_gpu
+from tests.harness import worsening_drills, worsening_gpu
 from tests.harness.worsening_load import (
     busy_for_a_while,
     busy_unseen,
@@ -415,6 +415,13 @@ CHANGES: dict[str, tuple[tuple[str, ...], Change]] = {
     "GPU evidence older": (("gpu",), worsening_gpu.older),
     "GPU's types other": (("gpu",), worsening_gpu.other_types),
     "GPU evidence of another kind": (("gpu",), worsening_gpu.other_document),
+    "records of a drill lost": (("drills",), worsening_drills.records_lost),
+    "recovery from a drill later": (("drills",), worsening_drills.recovered_later),
+    "golden answers of a drill off": (("drills",), worsening_drills.answers_differ),
+    "event of a drill lost": (("drills",), worsening_drills.event_lost),
+    "drill counts no more": (("drills",), worsening_drills.counts_no_more),
+    "drill gone": (("drills",), worsening_drills.gone),
+    "restore of a drill worse": (("drills",), worsening_drills.restored_worse),
     "experiment undone": (("zone_crash", "rollback", "experiments"), _experiment_undone),
     "run of the catalogue worse": (("experiments",), _run_worse),
     "evidence lost": ((), _evidence_lost),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.gates import all_gates
 from harness.model import Outcome
-from tests.builders import healthy
+from tests.builders import drilled
 
 GATES = all_gates()
 AREAS = {"Reality check", "Testing", "Release", "Operations"}
@@ -15,7 +15,7 @@ AREAS = {"Reality check", "Testing", "Release", "Operations"}
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_a_healthy_world_passes_and_every_check_tells_why(name: str) -> None:
     gate = GATES[name]
-    checks = gate.judge(healthy().case(gate))
+    checks = gate.judge(drilled().case(gate))
     assert checks
     assert {check.outcome for check in checks} == {Outcome.PASS}
     assert all(check.reason and "\n" not in check.reason for check in checks)
@@ -25,7 +25,7 @@ def test_a_healthy_world_passes_and_every_check_tells_why(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(GATES))
 def test_each_required_evidence_is_needed(name: str) -> None:
     for evidence in GATES[name].requires:
-        lost = healthy().with_evidence(evidence, tables={}, facts={})
+        lost = drilled().with_evidence(evidence, tables={}, facts={})
         assert lost.result(name).outcome is not Outcome.PASS, evidence
 
 
