@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from harness.answers import drill_text
-from harness.cli.terminal import json_option, load, plan_argument, relative, say
+from harness.cli.telling import tell, telling_failure
+from harness.cli.terminal import heal_first, json_option, load, plan_argument, relative, say
+from harness.notices import of_drill
 from harness.plan_drills import DEFAULTS
 
 
@@ -42,8 +44,10 @@ def drill(name: str, plan: Path, drills: Path, *, no_backup: bool, as_json: bool
     loaded, now = load(plan), dt.datetime.now(tz=dt.UTC)
     if loaded.plan.target.provider != "local":
         raise click.UsageError('a drill needs a target that gonogo starts itself: provider = "local"')
-    with progress_on(Console(stderr=as_json)) as progress:
+    heal_first()
+    with telling_failure(loaded), progress_on(Console(stderr=as_json)) as progress:
         done = conduct(name, loaded, drills, with_backup=not no_backup, progress=progress, now=now)
     text = drill_text(done.document, relative(done.folder / POSTMORTEM))
     say(done.document | {"folder": str(done.folder)}, text, as_json=as_json)
+    tell(loaded, of_drill(done.document, loaded.plan.service.name, str(done.folder)), done.folder)
     return int(done.document["exit_code"])

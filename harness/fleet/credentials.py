@@ -53,9 +53,7 @@ class Credentials:
     issuer: TokenIssuer
 
 
-def make_credentials(
-    directory: Path, groups: Iterable[str], model: str = "", kept: Path | None = None
-) -> Credentials:
+def make_credentials(directory: Path, groups: Iterable[str], model: str = "", kept: Path | None = None) -> Credentials:
     """Certificates and keys for a fleet of these groups of processes, in the new private `directory`.
 
     `model` is what the fleet's own key may sign. With `kept` they are of the authority, and with the load's key, that
