@@ -32,10 +32,11 @@ bench: $(STAMP)  ## measure what is promised of speed; on a quiet machine, for m
 golden: $(STAMP)  ## judge and render the golden run anew, after a deliberate change of either
 	$(BIN)/python -m tests.golden.refresh
 
+# With gcp: the contract of the experiments on Google Cloud is tested against a fake of it, by Google's own clients.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "gonogo needs Python 3.11 or later; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev,gcp]'
 	touch $@
 
 clean:

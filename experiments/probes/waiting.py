@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 POLL_S = 0.02
 
 
-def wait(condition: Callable[[], bool], limit_s: float, failure: str) -> None:
+def wait(condition: Callable[[], bool], limit_s: float, failure: str, *, poll_s: float = POLL_S) -> None:
     """Return once `condition` holds. Raises ActivityFailed with `failure` when it does not within `limit_s`."""
-    if not within(limit_s, condition):
+    if not within(limit_s, condition, poll_s=poll_s):
         raise ActivityFailed(f"{failure} after {limit_s} s")
 
 
-def within(limit_s: float, condition: Callable[[], bool]) -> bool:
+def within(limit_s: float, condition: Callable[[], bool], *, poll_s: float = POLL_S) -> bool:
     """Whether `condition` holds before `limit_s` is over; asked once at least."""
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return True
