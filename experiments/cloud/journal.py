@@ -40,17 +40,17 @@ POLL_S = 0.5
 _imagined: list[OpenFault] = []
 
 
-def request(fault: str, subject: str, path: str, undo: Callable[..., Any], **arguments: Any) -> int:
-    """Say that `fault` is about to be made to the resource at `path`; returns when (ns)."""
+def request(fault: str, subject: str, resource: str, undo: Callable[..., Any], /, **arguments: Any) -> int:
+    """Say that `fault` is about to be made to the resource at that path; returns when (ns)."""
     if dry_run():
         name = f"{undo.__module__}:{undo.__name__}"
-        made_to = {RESOURCE_VARIABLE: path}
+        made_to = {RESOURCE_VARIABLE: resource}
         _imagined.append(
             OpenFault(id="", fault=fault, subject=subject, undo=name, arguments=arguments, environment=made_to)
         )
         return 0
     reach = {name: os.environ[name] for name in REACH if name in os.environ}
-    return faults.request(fault, subject, undo, environment={RESOURCE_VARIABLE: path} | reach, **arguments)
+    return faults.request(fault, subject, undo, environment={RESOURCE_VARIABLE: resource} | reach, **arguments)
 
 
 def in_place(fault: str, subject: str, reading: str, **detail: Any) -> int:

@@ -36,7 +36,7 @@ def send_back(project: str, region: str, service: str, limit_s: float = 120.0) -
 
 
 def restore_traffic(
-    project: str, region: str, service: str, traffic: list[dict[str, Any]], revision: str, limit_s: float = 120.0
+    project: str, region: str, service: str, *, traffic: list[dict[str, Any]], revision: str, limit_s: float = 120.0
 ) -> dict[str, Any]:
     """The undo of `send_to_revision`: split traffic as `traffic` says, and see that it is. `revision` was the other."""
     del revision

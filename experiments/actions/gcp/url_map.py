@@ -17,6 +17,7 @@ from experiments.probes.gcp.url_map import FAULT, POLICY, Route, policy_of, prov
 
 def inject_errors(
     project: str,
+    *,
     url_map: str,
     region: str,
     matcher: str,
@@ -44,7 +45,7 @@ def inject_errors(
 
 
 def remove_errors(
-    project: str, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
+    project: str, *, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
 ) -> dict[str, Any]:
     """Take out of the route the fault that was put there."""
     route = Route(project, region, url_map, matcher, path)
@@ -52,7 +53,7 @@ def remove_errors(
 
 
 def restore_route(
-    project: str, url_map: str, region: str, matcher: str, path: str, policy: dict[str, Any], limit_s: float = 120.0
+    project: str, *, url_map: str, region: str, matcher: str, path: str, policy: dict[str, Any], limit_s: float = 120.0
 ) -> dict[str, Any]:
     """The undo of `inject_errors`: take `policy` out of the route, and see that it holds none."""
     route = Route(project, region, url_map, matcher, path)

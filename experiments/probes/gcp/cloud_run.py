@@ -39,7 +39,7 @@ class Service(NamedTuple):
 
 
 def split_of(targets: list[dict[str, Any]]) -> Split:
-    """The split in a list of targets, as gRPC ("type_") or REST ("type") write it; an empty list is all to the latest."""
+    """The split in a list of targets, as gRPC ("type_") or REST ("type") write it; an empty list means the latest."""
     split: Split = {}
     for target in targets:
         kind = target.get("type_", target.get("type"))

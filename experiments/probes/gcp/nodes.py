@@ -46,7 +46,7 @@ def nodes_of(zone: str) -> list[Node]:
 
 
 def pods_on(nodes: list[str]) -> list[str]:
-    """Every pod on these nodes that a drain should move, as "namespace/name": no DaemonSet's, none of the node itself."""
+    """Every pod on these nodes that a drain should move, as "namespace/name": no DaemonSet's, none of the node's."""
     found: list[Any] = []
     with guarded():
         api = CoreV1Api(create_k8s_api_client())

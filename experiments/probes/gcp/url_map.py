@@ -32,7 +32,7 @@ class Route(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """ "global", or the region's part of the address."""
+        """The part of the address that says where it is: "global", or a region."""
         return "global" if self.region == "global" else f"regions/{self.region}"
 
     @property
@@ -61,13 +61,13 @@ def policy_of(rule: Rule) -> dict[str, Any]:
     return policy
 
 
-def no_fault_is_configured(project: str, url_map: str, region: str, matcher: str, path: str) -> bool:
+def no_fault_is_configured(project: str, *, url_map: str, region: str, matcher: str, path: str) -> bool:
     """Whether the route is there and injects none."""
     return not _policy(Route(project, region, url_map, matcher, path))
 
 
 def errors_are_configured(
-    project: str, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
+    project: str, *, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
 ) -> dict[str, Any]:
     """Wait until the route holds the fault that was meant; records `fault_in_place`."""
     route = Route(project, region, url_map, matcher, path)
@@ -76,7 +76,7 @@ def errors_are_configured(
     return {"policy": policy, "seen_ns": journal.in_place(FAULT, url_map, READING, policy=policy)}
 
 
-def errors_stay_configured(project: str, url_map: str, region: str, matcher: str, path: str) -> bool:
+def errors_stay_configured(project: str, *, url_map: str, region: str, matcher: str, path: str) -> bool:
     """It still does; raises when something else changed the map."""
     route = Route(project, region, url_map, matcher, path)
     if _policy(route) != journal.kept(FAULT, url_map, route.map_path)["policy"] and not calls.dry_run():
@@ -85,10 +85,12 @@ def errors_stay_configured(project: str, url_map: str, region: str, matcher: str
 
 
 def errors_are_removed(
-    project: str, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
+    project: str, *, url_map: str, region: str, matcher: str, path: str, limit_s: float = 120.0
 ) -> dict[str, Any]:
     """Wait until the route holds no fault; records `fault_removed`."""
-    return prove_removed(Route(project, region, url_map, matcher, path), limit_s)
+    route = Route(project, region, url_map, matcher, path)
+    journal.kept(FAULT, url_map, route.map_path)
+    return prove_removed(route, limit_s)
 
 
 def prove_removed(route: Route, limit_s: float) -> dict[str, Any]:

@@ -78,18 +78,21 @@ class Operation:
 class FakeCloud:
     """Serves until `close`. A test says how writes end: `ends["suspend"] = "error"`; `denied` are parts of URLs."""
 
-    def __init__(self, identity: Certified, grpc_port: int = 0) -> None:
+    def __init__(self, identity: Certified) -> None:
         self.calls: list[Call] = []
         self.ends: dict[str, str] = {}
         self.denied: set[str] = set()
         self.operations: dict[str, Operation] = {}
+        self.at_close: list[Callable[[], None]] = []
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., dict[str, Any]]]] = []
         self._lock = threading.RLock()
-        self.front = Front(identity, self._handle, grpc_port)
+        self.front = Front(identity, self._handle)
         self.kubernetes = _kubernetes_server(self, identity)
         self.route("POST", r"oauth2\.googleapis\.com/token", lambda _call: {"access_token": "fake", "expires_in": 3600})
 
     def close(self) -> None:
+        for close in self.at_close:
+            close()
         self.front.close()
         self.kubernetes.shutdown()
         self.kubernetes.server_close()

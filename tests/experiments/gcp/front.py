@@ -21,11 +21,15 @@ IDLE_S = 60.0
 
 
 class Front:
-    """Listens until `close`; `handle(connection, host)` serves one decrypted HTTP/1.1 connection."""
+    """Listens until `close`; `handle(connection, host)` serves one decrypted HTTP/1.1 connection.
 
-    def __init__(self, identity: Certified, handle: Callable[[ssl.SSLSocket, str], None], grpc_port: int) -> None:
+    HTTP/2 goes to `grpc_port`.
+    """
+
+    def __init__(self, identity: Certified, handle: Callable[[ssl.SSLSocket, str], None]) -> None:
         self.strangers: list[str] = []
-        self._handle, self._grpc_port = handle, grpc_port
+        self.grpc_port = 0
+        self._handle = handle
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(identity.certificate, identity.key)
         self._tls.set_alpn_protocols(["h2", "http/1.1"])
@@ -60,7 +64,7 @@ class Front:
                     self._handle(inner, host)
 
     def _pump(self, inner: ssl.SSLSocket) -> None:
-        with socket.create_connection(("127.0.0.1", self._grpc_port)) as behind:
+        with socket.create_connection(("127.0.0.1", self.grpc_port)) as behind:
             back = threading.Thread(target=_copy, args=(behind, inner), daemon=True)
             back.start()
             _copy(inner, behind)

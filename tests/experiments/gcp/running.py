@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +121,18 @@ class Runner:
             start_new_session=True,
         )
 
+    def wait_for_event(self, event: str, process: subprocess.Popen[str]) -> None:
+        """Return once the run's timeline holds `event`."""
+        deadline = time.monotonic() + LIMIT_S
+        while event not in [one["event"] for one in self.timeline()]:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, f"{event} did not come"
+            time.sleep(0.05)
+
+    def timeline(self) -> list[dict[str, Any]]:
+        path = self.folder / "timeline.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def kill(self, process: subprocess.Popen[str]) -> None:
         """SIGKILL the whole group."""
         os.killpg(process.pid, signal.SIGKILL)
@@ -131,7 +145,8 @@ class Runner:
         """Undo one open fault in a process that knows nothing but its entry and how to reach the fake."""
         hidden = {name for name in self.variables if name.startswith("GONOGO_GCP")}
         variables = {name: value for name, value in self.variables.items() if name not in hidden}
-        path = self.folder / "faults" / f"{entry.id}.json"
+        path = self.folder / "entry.json"
+        path.write_text(json.dumps(dataclasses.asdict(entry)))
         command = [sys.executable, "-c", UNDO, str(path)]
         return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
@@ -142,9 +157,8 @@ class Runner:
         (self.folder / "allow.toml").write_text("\n".join(lines))
 
     def _ran(self, exit_code: int, output: str) -> Ran:
-        journal, timeline = self.folder / "journal.json", self.folder / "timeline.jsonl"
-        events = [json.loads(line) for line in timeline.read_text().splitlines()] if timeline.exists() else []
-        return Ran(exit_code, json.loads(journal.read_text()) if journal.exists() else {}, output, events)
+        journal = self.folder / "journal.json"
+        return Ran(exit_code, json.loads(journal.read_text()) if journal.exists() else {}, output, self.timeline())
 
 
 def _account() -> Mapping[str, str]:
