@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from experiments.cloud.allow_list import Allowed
 
 CALL_S = 20.0
-"""How long one call that reads may take."""
+"""How long one call that reads may take, where the client lets us say."""
 DRY_RUN_VARIABLE = "GONOGO_DRY_RUN"
 """Environment variable naming the file to which a dry run appends its calls, one JSON document a line."""
 
@@ -67,9 +68,9 @@ def reading(method: str, url: str, content: Any = None) -> None:
 
 
 def note(call: dict[str, Any]) -> None:
-    """Append one call to the dry run's file."""
+    """Append one call to the dry run's file, with when it was made (Unix time, as Chaos Toolkit's journal has it)."""
     with Path(os.environ[DRY_RUN_VARIABLE]).open("a") as file:
-        file.write(json.dumps(call, sort_keys=True) + "\n")
+        file.write(json.dumps(call | {"at_unix_s": time.time()}, sort_keys=True) + "\n")
 
 
 def body(request: Any) -> Any:

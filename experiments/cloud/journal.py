@@ -1,7 +1,7 @@
 """A cloud fault's three moments, and the arguments that its undo needs, kept in the journal of open faults.
 
-Rule: see `experiments.faults`; what a fault was made to is the resource's path. In a dry run nothing is written to the
-disk or the timeline, and what would have been written is remembered by this process, so that the undo is shown too.
+Rule: see `experiments.faults`; an entry names the resource, and of one resource only one fault is open. In a dry run
+nothing is written to the disk or the timeline: what would have been is remembered here, so that the undo is shown too.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from chaoslib.exceptions import ActivityFailed
 
-from experiments import faults
 from experiments.cloud.allow_list import ALLOW_VARIABLE
 from experiments.cloud.calls import dry_run
 from experiments.fleet import timeline
@@ -38,32 +36,30 @@ POLL_S = 0.5
 """Between two readings of one resource."""
 
 _imagined: list[OpenFault] = []
+_made_here: set[str] = set()
 
 
 def request(fault: str, subject: str, resource: str, undo: Callable[..., Any], /, **arguments: Any) -> int:
-    """Say that `fault` is about to be made to the resource at that path; returns when (ns)."""
+    """Say that `fault` is about to be made to the resource at that path; returns when (ns).
+
+    Raises ActivityFailed when an earlier fault of it is still open: what it saved would be lost.
+    """
+    if _of(fault, subject, resource):
+        raise ActivityFailed(f"an earlier {fault} of {resource} is still open: first undo it with: gonogo fleet heal")
+    name = f"{undo.__module__}:{undo.__name__}"
+    reach = {name: os.environ[name] for name in REACH if name in os.environ} | {RESOURCE_VARIABLE: resource}
     if dry_run():
-        name = f"{undo.__module__}:{undo.__name__}"
-        made_to = {RESOURCE_VARIABLE: resource}
-        _imagined.append(
-            OpenFault(id="", fault=fault, subject=subject, undo=name, arguments=arguments, environment=made_to)
-        )
+        imagined = OpenFault(id="", fault=fault, subject=subject, undo=name, arguments=arguments, environment=reach)
+        _imagined.append(imagined)
         return 0
-    reach = {name: os.environ[name] for name in REACH if name in os.environ}
-    return faults.request(fault, subject, undo, environment={RESOURCE_VARIABLE: resource} | reach, **arguments)
+    entry = FaultJournal(journal_directory()).open(fault, subject, name, arguments, reach)
+    _made_here.add(entry.id)
+    return timeline().add("fault_requested", subject, fault=fault)
 
 
 def in_place(fault: str, subject: str, reading: str, **detail: Any) -> int:
     """Say that `reading` first saw the fault; returns when (ns)."""
-    return 0 if dry_run() else faults.in_place(fault, subject, reading, **detail)
-
-
-def gone(fault: str, subject: str, path: str, reading: str, **detail: Any) -> int:
-    """Say that `reading` saw the fault gone, and close its entries; returns when (ns)."""
-    if dry_run():
-        _imagined.clear()
-        return 0
-    return faults.gone(fault, subject, reading, made_to={RESOURCE_VARIABLE: path}, **detail)
+    return 0 if dry_run() else timeline().add("fault_in_place", subject, fault=fault, reading=reading, **detail)
 
 
 def removing(fault: str, subject: str) -> None:
@@ -72,37 +68,35 @@ def removing(fault: str, subject: str) -> None:
         timeline().add("fault_removal_requested", subject, fault=fault)
 
 
-def pending(fault: str, subject: str) -> list[OpenFault]:
-    """The faults of this kind that were requested and not proven gone, the latest first."""
-    found = _imagined if dry_run() else FaultJournal(journal_directory()).pending()
-    return [entry for entry in found if (entry.fault, entry.subject) == (fault, subject)]
+def gone(fault: str, subject: str, resource: str, reading: str, **detail: Any) -> int:
+    """Say that `reading` saw the fault gone, and close its entry; returns when (ns)."""
+    if dry_run():
+        _imagined.clear()
+        return 0
+    stamp = timeline().add("fault_removed", subject, fault=fault, reading=reading, **detail)
+    for entry in _of(fault, subject, resource):
+        FaultJournal(journal_directory()).close(entry)
+    return stamp
 
 
-def kept(fault: str, subject: str, path: str) -> dict[str, Any]:
-    """The arguments of the undo of this fault to the resource at `path`. Raises ActivityFailed when none is open."""
-    for entry in pending(fault, subject):
-        if entry.environment.get(RESOURCE_VARIABLE) == path:
-            return dict(entry.arguments)
-    raise ActivityFailed(f"no {fault} of {subject} is open: nothing was requested, or it is undone already")
+def kept(fault: str, subject: str, resource: str) -> dict[str, Any]:
+    """The arguments of the undo of this fault. Raises ActivityFailed when none is open."""
+    for entry in _of(fault, subject, resource):
+        return dict(entry.arguments)
+    raise ActivityFailed(f"no {fault} of {resource} is open: none was requested, or it is undone already")
 
 
-def undo_open_faults(fault: str, subject: str) -> list[dict[str, Any]]:
-    """The rollback of every cloud experiment: play the undo of each such fault that nobody else alive has made.
+def undo_open_faults(fault: str, subject: str) -> list[dict[str, str]]:
+    """The rollback of every cloud experiment: undo each such fault that this run made and did not see gone.
 
-    Raises ActivityFailed with every failure, after all were played.
+    What an earlier run left is for `gonogo fleet heal`. Raises ActivityFailed.
     """
-    played, failures = [], []
-    for entry in pending(fault, subject):
-        if entry.pid != os.getpid() and psutil.pid_exists(entry.pid):
-            continue
-        module, _, function = entry.undo.partition(":")
-        try:
+    played = []
+    for entry in _pending(fault, subject):
+        if entry.id in _made_here or dry_run():
+            module, _, function = entry.undo.partition(":")
             getattr(importlib.import_module(module), function)(**entry.arguments)
-        except ActivityFailed as error:
-            failures.append(str(error))
-        played.append({"undo": entry.undo, "resource": entry.environment.get(RESOURCE_VARIABLE, "")})
-    if failures:
-        raise ActivityFailed("; ".join(failures))
+            played.append({"undo": entry.undo, "resource": entry.environment[RESOURCE_VARIABLE]})
     return played
 
 
@@ -112,3 +106,12 @@ def until(condition: Callable[[], bool], limit_s: float, failure: str) -> None:
         condition()
         return
     wait(condition, limit_s, failure, poll_s=POLL_S)
+
+
+def _of(fault: str, subject: str, resource: str) -> list[OpenFault]:
+    return [entry for entry in _pending(fault, subject) if entry.environment.get(RESOURCE_VARIABLE) == resource]
+
+
+def _pending(fault: str, subject: str) -> list[OpenFault]:
+    found = _imagined if dry_run() else FaultJournal(journal_directory()).pending()
+    return [entry for entry in found if (entry.fault, entry.subject) == (fault, subject)]

@@ -18,6 +18,7 @@ from harness.cli.backup import backup
 from harness.cli.drill import drill
 from harness.cli.exporting import export, manifests
 from harness.cli.fleet import fleet
+from harness.cli.gcp import gcp
 from harness.cli.planning import check, doctor, init
 from harness.cli.running import collect, judge, report, run
 from harness.cli.scheduling import schedule
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, init, check, doctor, fleet, export, manifests, backup, drill, schedule):
+for command in (run, collect, judge, report, init, check, doctor, fleet, gcp, export, manifests, backup, drill, schedule):
     cli.add_command(command)
 
 

@@ -37,7 +37,7 @@ class Group(NamedTuple):
 
 def endpoints(group: Group) -> list[Endpoint]:
     """Every endpoint of the group, in a fixed order."""
-    calls.reading("POST", f"{COMPUTE}/{group.path}/listNetworkEndpoints")
+    calls.reading("POST", f"{COMPUTE}/{group.path}/listNetworkEndpoints", {})
     request = compute_v1.ListNetworkEndpointsNetworkEndpointGroupsRequest(
         project=group.project, zone=group.zone, network_endpoint_group=group.neg
     )

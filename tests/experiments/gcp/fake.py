@@ -143,7 +143,7 @@ def _handler(cloud: FakeCloud, host: str) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
-            is_json = "json" in self.headers.get("content-type", "")
+            is_json = "json" in self.headers.get("content-type", "json")
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             body = json.loads(content) if content and is_json else None

@@ -82,6 +82,7 @@ class Run:
             labels=self.labels,
             traffic=split,
             traffic_statuses=statuses,
+            reconciling=any(not one.done for one in self.cloud.operations.values()),
             latest_ready_revision=f"{self.path}/revisions/{NEW}",
             terminal_condition=run_v2.Condition(type_="Ready", state=4),
         )
