@@ -89,7 +89,7 @@ def kept(fault: str, subject: str, resource: str) -> dict[str, Any]:
 def undo_open_faults(fault: str, subject: str) -> list[dict[str, str]]:
     """The rollback of every cloud experiment: undo each such fault that this run made and did not see gone.
 
-    What an earlier run left is for `gonogo fleet heal`. Raises ActivityFailed.
+    What a killed run left is for `gonogo fleet heal`. Raises ActivityFailed.
     """
     played = []
     for entry in _pending(fault, subject):

@@ -72,8 +72,11 @@ def zone_out_of_load_balancer(cloud: FakeCloud, runner: Runner) -> Case:
         compute.groups[NEG.replace("chaos-neg", "neg")] = compute.groups[NEG]
         runner.variables["GONOGO_GCP_NEG"] = "neg"
 
+    def address(endpoint: dict[str, Any]) -> str:
+        return str(endpoint["ipAddress"])
+
     def is_healthy() -> bool:
-        return sorted(compute.groups[NEG], key=str) == sorted(ENDPOINTS, key=str)
+        return sorted(compute.groups[NEG], key=address) == sorted(ENDPOINTS, key=address)
 
     return Case("zone_out_of_load_balancer", compute, is_healthy, disown, "detachNetworkEndpoints", "/detach")
 

@@ -104,7 +104,7 @@ class Runner:
         """Run `experiments/gcp/NAME.json` to its end."""
         process = self.start(name, **variables)
         output, _ = process.communicate(timeout=LIMIT_S)
-        return self._ran(process.returncode, output)
+        return self.ran(process.returncode, output)
 
     def start(self, name: str, **variables: str) -> subprocess.Popen[str]:
         """Start it, in a process group of its own."""
@@ -156,7 +156,8 @@ class Runner:
         lines += [f"{key} = {value}" for key, value in changed.items()]
         (self.folder / "allow.toml").write_text("\n".join(lines))
 
-    def _ran(self, exit_code: int, output: str) -> Ran:
+    def ran(self, exit_code: int, output: str) -> Ran:
+        """What a run that ended left behind."""
         journal = self.folder / "journal.json"
         return Ran(exit_code, json.loads(journal.read_text()) if journal.exists() else {}, output, self.timeline())
 

@@ -36,7 +36,7 @@ def _error(run: dict[str, Any]) -> str:
 def test_an_operation_that_ends_with_an_error_fails_the_action(build: Any, cloud: FakeCloud, runner: Runner) -> None:
     case: Case = build(cloud, runner)
     cloud.ends[case.verb] = "error"
-    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="1")
+    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="0.5")
     assert _first_action(ran)["status"] == "failed"
     assert "operation-1 failed" in _error(_first_action(ran))
     assert "fault_in_place" not in ran.events()
@@ -60,8 +60,8 @@ def test_an_operation_that_never_ends_is_left_written_down_and_healed_later(
 ) -> None:
     case: Case = build(cloud, runner)
     cloud.ends[case.verb] = "never"
-    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="1")
-    assert "did not end within 1.0 s" in _error(_first_action(ran))
+    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="0.5")
+    assert "did not end within 0.5 s" in _error(_first_action(ran))
     (rollback,) = ran.journal["rollbacks"]
     assert rollback["status"] == "failed", "a fault that may still come was called undone"
     assert "fault_removed" not in ran.events()
@@ -82,7 +82,7 @@ def test_an_operation_that_never_ends_is_left_written_down_and_healed_later(
 def test_a_write_that_is_not_permitted_fails_the_action(build: Any, cloud: FakeCloud, runner: Runner) -> None:
     case: Case = build(cloud, runner)
     cloud.denied.add(case.denied)
-    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="1")
+    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="0.5")
     assert _first_action(ran)["status"] == "failed"
     assert "Required permission" in _error(_first_action(ran))
     assert case.is_healthy()
@@ -93,7 +93,7 @@ def test_a_write_that_is_not_permitted_fails_the_action(build: Any, cloud: FakeC
 def test_what_is_not_on_the_allow_list_is_never_written(build: Any, cloud: FakeCloud, runner: Runner) -> None:
     case: Case = build(cloud, runner)
     case.disown()
-    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="1")
+    ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="0.5")
     assert not cloud.writes()
     assert not runner.open_faults()
     assert all(run["status"] == "failed" for run in ran.journal["run"][:1]), ran.output
