@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.fleet.certificates import Certified
 
-POLLS_OF_A_SLOW_ONE = 3
+POLLS_OF_A_SLOW_ONE = 2
 READ_POSTS = ("/listNetworkEndpoints",)
 """POST that changes nothing."""
 

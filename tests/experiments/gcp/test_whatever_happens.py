@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.experiments.gcp.cases import CASES, Case, zone_out_of_load_balancer
+from tests.experiments.gcp.fake import POLLS_OF_A_SLOW_ONE
 
 if TYPE_CHECKING:
     from tests.experiments.gcp.fake import FakeCloud
@@ -50,7 +51,7 @@ def test_a_slow_operation_is_waited_for(build: Any, cloud: FakeCloud, runner: Ru
     cloud.ends[case.verb] = "slow"
     ran = runner.chaos(case.name, GONOGO_GCP_LIMIT_S="10")
     assert set(ran.statuses()) == {"succeeded"}, ran.output
-    assert cloud.operations["operation-1"].polls > 3
+    assert cloud.operations["operation-1"].polls > POLLS_OF_A_SLOW_ONE
     assert case.is_healthy()
 
 
