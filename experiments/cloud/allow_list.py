@@ -78,9 +78,7 @@ class AllowList:
 
     def place(self, path: str, *places: str) -> None:
         """The project in `path` and each of `places` must be listed. Raises Refused."""
-        if not all(_SEGMENT.fullmatch(segment) for segment in path.split("/")):
-            raise Refused(f"{path!r} is no address of a resource: a name in it is empty or holds what names can't")
-        project = path.split("/")[1]
+        project = address(*path.split("/")).split("/")[1]
         if project not in self.projects:
             raise Refused(f"{path}: project {project!r} is not on the allow-list")
         for place in places:
@@ -102,6 +100,15 @@ class AllowList:
         if not self.name_prefix or not name.startswith(self.name_prefix):
             raise Refused(f"{path} has no labels, and its name does not begin with name_prefix {self.name_prefix!r}")
         return Allowed(path, f"name prefix {self.name_prefix}")
+
+
+def address(*segments: str) -> str:
+    """The address of a resource, of these segments. Raises Refused for a name that is empty or could mean another."""
+    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise Refused(
+            f"{'/'.join(segments)!r} is no resource: a name in it is empty or odd (set GONOGO_ZONE, GONOGO_GCP_…)"
+        )
+    return "/".join(segments)
 
 
 def allow_list() -> AllowList:

@@ -59,7 +59,7 @@ def _checked(project: str, zone: str, nodes: list[Node]) -> tuple[list[str], str
     if not nodes:
         raise ActivityFailed(f"no node carries {ZONE_LABEL}={zone}")
     allowed = allow_list()
-    begin = f"projects/{project}/zones/{zone}/"
+    begin = zone_path(project, zone).removesuffix("nodes")
     if strange := [node.name for node in nodes if not node.path.startswith(begin)]:
         raise ActivityFailed(f"{strange} are no machines in {begin}: KUBECONFIG names another cluster")
     reasons = [allowed.by_label(node.path, node.labels, zone).reason for node in nodes]

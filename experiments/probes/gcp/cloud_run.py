@@ -12,6 +12,7 @@ from chaosgcp.cloudrun.probes import get_service, list_service_revisions
 from chaoslib.exceptions import ActivityFailed
 
 from experiments.cloud import calls, journal
+from experiments.cloud.allow_list import address
 from experiments.cloud.reading import told
 
 FAULT = "cloud_run_rollback"
@@ -35,7 +36,7 @@ class Service(NamedTuple):
     @property
     def path(self) -> str:
         """Its address behind the interface's version."""
-        return f"projects/{self.project}/locations/{self.region}/services/{self.service}"
+        return address("projects", self.project, "locations", self.region, "services", self.service)
 
 
 def split_of(targets: list[dict[str, Any]]) -> Split:

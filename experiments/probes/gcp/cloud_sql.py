@@ -11,6 +11,7 @@ from chaosgcp.sql.probes import describe_instance
 from chaoslib.exceptions import ActivityFailed
 
 from experiments.cloud import calls, journal
+from experiments.cloud.allow_list import address
 from experiments.cloud.reading import told
 
 FAULT = "cloud_sql_failover"
@@ -19,7 +20,7 @@ SQL = "https://sqladmin.googleapis.com/v1"
 
 def instance_path(project: str, instance: str) -> str:
     """The address of an instance behind the interface's version."""
-    return f"projects/{project}/instances/{instance}"
+    return address("projects", project, "instances", instance)
 
 
 def described(project: str, instance: str) -> dict[str, Any]:

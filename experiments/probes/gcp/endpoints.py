@@ -14,6 +14,7 @@ from chaoslib.exceptions import ActivityFailed
 from google.cloud import compute_v1
 
 from experiments.cloud import calls, journal
+from experiments.cloud.allow_list import address
 from experiments.cloud.reading import COMPUTE, compute_client, finished, told
 
 FAULT = "zone_out_of_load_balancer"
@@ -32,7 +33,7 @@ class Group(NamedTuple):
     @property
     def path(self) -> str:
         """Its address behind the interface's version."""
-        return f"projects/{self.project}/zones/{self.zone}/networkEndpointGroups/{self.neg}"
+        return address("projects", self.project, "zones", self.zone, "networkEndpointGroups", self.neg)
 
 
 def endpoints(group: Group) -> list[Endpoint]:

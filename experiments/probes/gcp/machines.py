@@ -13,7 +13,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import compute_v1
 
 from experiments.cloud import calls, journal
-from experiments.cloud.allow_list import allow_list
+from experiments.cloud.allow_list import address, allow_list
 from experiments.cloud.reading import COMPUTE, compute_client, finished, told
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ABSENT = "(there is none)"
 
 def zone_path(project: str, zone: str) -> str:
     """The address of the instances of a zone."""
-    return f"projects/{project}/zones/{zone}/instances"
+    return address("projects", project, "zones", zone, "instances")
 
 
 def labelled_machines(project: str, zone: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from chaoslib.exceptions import ActivityFailed
 from kubernetes.client import CoreV1Api
 
 from experiments.cloud import calls, journal
+from experiments.cloud.allow_list import address
 from experiments.cloud.kubernetes_calls import guarded
 
 FAULT = "gke_zone_drain"
@@ -35,7 +36,7 @@ class Node(NamedTuple):
 
 def zone_path(project: str, zone: str) -> str:
     """What names the nodes of a zone in the journal."""
-    return f"projects/{project}/zones/{zone}/nodes"
+    return address("projects", project, "zones", zone, "nodes")
 
 
 def nodes_of(zone: str) -> list[Node]:
@@ -58,8 +59,8 @@ def pods_on(nodes: list[str]) -> list[str]:
 
 def every_node_takes_pods(project: str, zone: str) -> bool:
     """Whether the zone has nodes in this project, and each is ready and takes pods."""
+    begin = zone_path(project, zone).removesuffix("nodes")
     nodes = nodes_of(zone)
-    begin = f"projects/{project}/zones/{zone}/"
     return bool(nodes) and all(node.ready and node.takes_pods and node.path.startswith(begin) for node in nodes)
 
 

@@ -12,6 +12,7 @@ from chaoslib.exceptions import ActivityFailed
 from google.cloud import compute_v1
 
 from experiments.cloud import calls, journal
+from experiments.cloud.allow_list import address
 from experiments.cloud.reading import COMPUTE, compute_client, finished, told
 
 FAULT = "load_balancer_faults"
@@ -38,7 +39,7 @@ class Route(NamedTuple):
     @property
     def map_path(self) -> str:
         """The URL map's address behind the interface's version."""
-        return f"projects/{self.project}/{self.scope}/urlMaps/{self.url_map}"
+        return address("projects", self.project, *self.scope.split("/"), "urlMaps", self.url_map)
 
 
 def rule_in(url_map: dict[str, Any], route: Route) -> Rule:

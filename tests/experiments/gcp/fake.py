@@ -76,13 +76,17 @@ class Operation:
 
 
 class FakeCloud:
-    """Serves until `close`. A test says how writes end: `ends["suspend"] = "error"`; `denied` are parts of URLs."""
+    """Serves until `close`. A test says how writes end: `ends["suspend"] = "error"`; `denied` are parts of URLs.
+
+    `before_answering` is called with each call once it was carried out.
+    """
 
     def __init__(self, identity: Certified) -> None:
         self.calls: list[Call] = []
         self.ends: dict[str, str] = {}
         self.denied: set[str] = set()
         self.operations: dict[str, Operation] = {}
+        self.before_answering: Callable[[Call], None] = lambda _call: None
         self.at_close: list[Callable[[], None]] = []
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., dict[str, Any]]]] = []
         self._lock = threading.RLock()
@@ -147,7 +151,9 @@ def _handler(cloud: FakeCloud, host: str) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             body = json.loads(content) if content and is_json else None
-            answer = cloud.answer(Call(self.command, f"{host}{unquote(parts.path)}", body, query))
+            call = Call(self.command, f"{host}{unquote(parts.path)}", body, query)
+            answer = cloud.answer(call)
+            cloud.before_answering(call)
             sent = json.dumps(answer.body).encode()
             self.send_response(answer.status)
             self.send_header("content-type", "application/json; charset=UTF-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,6 @@ from experiments.cloud import calls
 from experiments.cloud.allow_list import ALLOW_VARIABLE, Allowed, AllowList, Refused, allow_list
 
 ROOT = Path(__file__).parents[3]
-FILES = sorted((ROOT / "experiments" / "gcp").glob("*.json"))
 TABLE: dict[str, Any] = {"projects": ["p"], "zones": ["z"], "label": "chaos=allowed", "name_prefix": "chaos-"}
 MACHINE = "projects/p/zones/z/instances/vm"
 LABELLED = {"chaos": "allowed"}
@@ -120,18 +118,3 @@ def test_only_the_allow_list_says_what_is_allowed_and_only_one_place_sends() -> 
     }
     assert {name for name, function in called if function == "Allowed"} == {"allow_list.py"}
     assert {name for name, function in called if function == "execute"} == {"calls.py"}
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_each_file_says_that_it_is_a_contract_and_undoes_its_fault_in_method_and_rollbacks(path: Path) -> None:
-    experiment = json.loads(path.read_text())
-    (extension,) = experiment["extensions"]
-    assert extension["name"] == "gonogo"
-    assert extension["fault"] == path.stem
-    assert extension["label"].startswith("contract against a fake: ")
-    assert experiment["runtime"]["rollbacks"]["strategy"] == "always"
-    kinds = [activity["type"] for activity in experiment["method"]]
-    assert kinds == ["action", "probe", "probe", "action", "probe"]
-    (rollback,) = experiment["rollbacks"]
-    assert rollback["provider"]["arguments"] == {"fault": path.stem, "subject": extension["subjects"][0]}
-    assert all("tolerance" in probe for probe in experiment["steady-state-hypothesis"]["probes"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.experiments.gcp.cases import CASES, Case, zone_out_of_load_balancer
 from tests.experiments.gcp.fake import POLLS_OF_A_SLOW_ONE
+from tests.experiments.gcp.running import LIMIT_S
 
 if TYPE_CHECKING:
-    from tests.experiments.gcp.fake import FakeCloud
+    from tests.experiments.gcp.fake import Call, FakeCloud
     from tests.experiments.gcp.running import Ran, Runner
 
 WITH_OPERATIONS = [build for build in CASES if build.__name__ != "gke_zone_drain"]
@@ -114,4 +117,64 @@ def test_whoever_is_killed_in_the_middle_leaves_what_its_undo_needs(
         healed = runner.undo(entry)
         assert healed.returncode == 0, healed.stderr
         assert case.is_healthy()
+    assert not runner.open_faults()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
+def test_whoever_is_killed_at_the_very_write_leaves_what_its_undo_needs(
+    build: Any, cloud: FakeCloud, runner: Runner
+) -> None:
+    """The call is carried out; who sent it never learns that."""
+    case: Case = build(cloud, runner)
+    reached = threading.Event()
+    cloud.before_answering = lambda call: reached.set() if call.writes else None
+    process = runner.start(case.name, GONOGO_HOLD_S="60")
+    assert reached.wait(LIMIT_S)
+    runner.kill(process)
+    for operation in cloud.operations.values():
+        operation.poll()
+    assert not case.is_healthy()
+    (entry,) = runner.open_faults()
+    healed = runner.undo(entry)
+    assert healed.returncode == 0, healed.stderr
+    assert case.is_healthy()
+    assert not runner.open_faults()
+
+
+@_all([zone_out_of_load_balancer])
+def test_whoever_is_interrupted_undoes_the_fault_first(build: Any, cloud: FakeCloud, runner: Runner) -> None:
+    case: Case = build(cloud, runner)
+    process = runner.start(case.name, GONOGO_HOLD_S="60")
+    runner.wait_for_event("fault_in_place", process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=LIMIT_S)
+    ran = runner.ran(process.returncode, output)
+    assert ran.journal["status"] == "interrupted"
+    assert ran.activity("undo-what-is-still-open")["status"] == "succeeded"
+    assert case.is_healthy()
+    assert not runner.open_faults()
+
+
+@pytest.mark.long
+def test_a_write_whose_answer_is_lost_is_given_up_and_undone(cloud: FakeCloud, runner: Runner) -> None:
+    case = zone_out_of_load_balancer(cloud, runner)
+    ended = threading.Event()
+    lost = iter([True])
+
+    def hold_back(call: Call) -> None:
+        if call.writes and next(lost, False):
+            ended.wait(LIMIT_S)
+
+    cloud.before_answering = hold_back
+    process = runner.start(case.name)
+    detach = cloud.wait_for_write("/detach")
+    for operation in cloud.operations.values():
+        operation.poll()
+    output, _ = process.communicate(timeout=LIMIT_S)
+    ended.set()
+    ran = runner.ran(process.returncode, output)
+    assert "timed out" in _error(_first_action(ran))
+    assert [call.url for call in cloud.writes()].count(detach.url) == 1, "a write was sent twice"
+    assert case.is_healthy()
     assert not runner.open_faults()
