@@ -38,20 +38,20 @@ def compute_client(kind: Callable[..., Any]) -> Any:
 
 
 def finished(path: str) -> bool:
-    """Whether no operation of Compute Engine on the resource at `path` is still under way."""
+    """Whether no operation of Compute Engine on the resource at `path` is still under way.
+
+    An operation names its target by the project's name or its number; what follows that is compared.
+    """
     from google.cloud import compute_v1  # noqa: PLC0415 - takes a second; only Compute Engine's experiments need it
 
     _, project, kind, *rest = path.split("/")
     where = {"zones": "zone", "regions": "region"}.get(kind)
-    scope = f"{kind}/{rest[0]}" if where else "global"
-    not_done = 'status!="DONE"'
-    calls.reading("GET", f"{COMPUTE}/projects/{project}/{scope}/operations")
-    arguments = {"project": project, "filter": not_done} | ({where: rest[0]} if where else {})
-    name = {"zone": "Zone", "region": "Region"}.get(where or "", "Global")
+    calls.reading("GET", f"{COMPUTE}/projects/{project}/{f'{kind}/{rest[0]}' if where else 'global'}/operations")
+    arguments = {"project": project, "filter": "status != DONE"} | ({where: rest[0]} if where else {})
+    name = (where or "global").capitalize()
     request = getattr(compute_v1, f"List{name}OperationsRequest")(**arguments)
     client = compute_client(getattr(compute_v1, f"{name}OperationsClient"))
+    target = "/" + "/".join([kind, *rest])
     with told(f"the operations of {path}"):
-        under_way = [
-            one for one in client.list(request=request, timeout=calls.CALL_S) if one.target_link.endswith(path)
-        ]
-    return not [one for one in under_way if one.status != compute_v1.Operation.Status.DONE]
+        found = list(client.list(request=request, timeout=calls.CALL_S))
+    return all(one.status == compute_v1.Operation.Status.DONE for one in found if one.target_link.endswith(target))

@@ -25,7 +25,8 @@ def send_to_revision(
     kept = {"traffic": traffic, "revision": chosen}
     requested_ns = journal.request(FAULT, service, one.path, restore_traffic, **undo, **kept)
     to = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": chosen, "percent": 100}
-    _split(one, [to], limit_s)
+    tagged = [{**target, "percent": 0} for target in traffic if target.get("tag")]  # their own addresses stay
+    _split(one, [to, *tagged], limit_s)
     return {"revision": chosen, "before": split_of(traffic), "requested_ns": requested_ns}
 
 

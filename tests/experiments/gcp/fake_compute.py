@@ -85,7 +85,9 @@ class Compute:
 
         return self._started("updateUrlMap", path, effect)
 
-    def list_operations(self, _call: Call, _project: str, scope: str) -> dict[str, Any]:
+    def list_operations(self, call: Call, _project: str, scope: str) -> dict[str, Any]:
+        if call.query.get("filter") != "status != DONE":  # as the interface's reference writes a filter
+            raise refusal(400, "INVALID", f"Invalid value for field 'filter': {call.query}")
         known = [one for one in self.cloud.operations.values() if f"/{scope}/" in f"/{one.target}" and not one.done]
         return {"items": [_shown(one) for one in known]}
 
@@ -105,7 +107,7 @@ def _shown(operation: Operation) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "name": operation.name,
         "status": "DONE" if operation.done else "RUNNING",
-        "targetLink": LINK + operation.target,
+        "targetLink": LINK + operation.target.replace(parts[1], "123456789012"),
         "id": "1",
     }
     if parts[2] in {"zones", "regions"}:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BASE = r"run\.googleapis\.com/v2/"
 OLD, NEW = "model-00001", "model-00002"
 TYPES = {"TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST": 1, "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION": 2}
-LATEST = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}
+LATEST = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "tag": "now"}
 
 
 class Run:
@@ -110,4 +110,6 @@ class Run:
 
 
 def _target(one: dict[str, Any]) -> run_v2.TrafficTarget:
-    return run_v2.TrafficTarget(type_=TYPES[one["type"]], revision=one.get("revision", ""), percent=one["percent"])
+    return run_v2.TrafficTarget(
+        type_=TYPES[one["type"]], revision=one.get("revision", ""), percent=one["percent"], tag=one.get("tag", "")
+    )

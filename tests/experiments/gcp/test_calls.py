@@ -49,10 +49,10 @@ def test_every_node_of_the_zone_is_drained_and_takes_pods_again(cloud: FakeCloud
 def test_all_traffic_goes_to_the_previous_revision_and_back(cloud: FakeCloud, runner: Runner) -> None:
     _run(cases.cloud_run_rollback(cloud, runner), runner)
     to_old = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "model-00001", "percent": 100}
-    latest = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}
+    latest = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "tag": "now"}
     assert [call.url for call in cloud.writes()] == [f"run.googleapis.com/v2/{cases.SERVICE}"] * 2
     assert [call.body for call in cloud.writes()] == [
-        {"traffic": [to_old], "etag": "1"},
+        {"traffic": [to_old, latest | {"percent": 0}], "etag": "1"},
         {"traffic": [latest], "etag": "2"},
     ]
     assert all(call.query["updateMask"] == "traffic" for call in cloud.writes())
