@@ -65,7 +65,7 @@ def collect(
     os.environ[OWNER_VARIABLE] = str(own_identity())  # of whatever this process starts from here on
     run = create_run(root, loaded, profile=profile.name, subject=subject_of(loaded), now=now)
     context = Context(run=run, loaded=loaded, profile=profile, progress=progress, workers=workers, placement=placement)
-    collectors = [item for item in all_collectors() if loaded.plan.target.provider == "local" or not item.needs_control]
+    collectors = [item for item in all_collectors() if item.possible_with(loaded.plan.target.provider)]
     phases = {phase: [item for item in collectors if item.phase == phase] for phase in ("before", "during", "after")}
     before = _collect_all(context, phases["before"])
     hopeless = _hopeless(context, before)
@@ -80,7 +80,7 @@ def collect(
 def subject_of(loaded: LoadedPlan) -> str:
     """The service version under test. Raises ArtifactError when a local one can't be read."""
     target = loaded.plan.target
-    if target.provider == "attached":
+    if target.provider != "local":
         return f"{target.model or target.method}@{target.version or 'unknown'} at {target.address}"
     return load_artifact(loaded.resolve(target.registry), target.model, target.version).subject
 

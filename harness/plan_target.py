@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from harness.plan_gcp import Gcp
 from harness.plan_rules import CLOSED, require
 
 PROCESSES_PER_ZONE_MAX = 8
@@ -84,14 +85,17 @@ class Tls:
 class Target:
     """The service under test. `local` starts zones of it on this machine; `attached` only reaches one.
 
-    An attached one speaks the Open Inference Protocol v2 ("oip"), or offers any unary gRPC `method`
+    `gcp` reaches one in the same way, and experiments break its resources on Google Cloud, which `gcp` names; `zones`
+    are then Google's, and the second is the one that is broken.
+
+    What is only reached speaks the Open Inference Protocol v2 ("oip"), or offers any unary gRPC `method`
     ("/package.Service/Method"), found by server reflection or in `descriptors` (a FileDescriptorSet), or an HTTP one
     ("POST /path"). `requests` are the rows of an .npz for "oip", of a .jsonl or .csv file otherwise; `body` is a Jinja
     template that makes each row a JSON message. `metadata` goes with every request.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = CLOSED
-    provider: Literal["local", "attached"]
+    provider: Literal["local", "attached", "gcp"]
     protocol: Literal["oip", "grpc", "http"] = "oip"
     model: str = ""
     version: str = ""
@@ -106,9 +110,13 @@ class Target:
     tls: Tls | None = None
     zones: tuple[str, ...] = ("zone-a", "zone-b", "zone-c")
     processes_per_zone: int = 1
+    gcp: Gcp | None = None
 
     def __post_init__(self) -> None:
-        (_check_attached if self.provider == "attached" else _check_local)(self)
+        require(
+            (self.gcp is not None) == (self.provider == "gcp"), 'gcp is the table of provider "gcp", which needs it'
+        )
+        {"local": _check_local, "attached": _check_attached, "gcp": _check_gcp}[self.provider](self)
 
 
 def _check_local(target: Target) -> None:
@@ -118,8 +126,7 @@ def _check_local(target: Target) -> None:
     require(bool(target.registry), 'registry must name the model registry folder when provider is "local"')
     require(bool(target.version), 'version must name the version to launch when provider is "local"')
     require(not target.address, 'address is only for provider "attached"; the local provider chooses its own')
-    require(len(target.zones) >= 2, "zones needs at least two names: with one, its failure is an outage")  # noqa: PLR2004
-    require(len(set(target.zones)) == len(target.zones), "zones must not repeat a name")
+    _check_zones(target)
     require("candidate" not in target.zones, 'zones must not use the name "candidate"; it is the next version\'s')
     require(target.candidate != target.version, "candidate must be another version than the one to launch")
     require(
@@ -128,10 +135,21 @@ def _check_local(target: Target) -> None:
     )
 
 
+def _check_zones(target: Target) -> None:
+    require(len(target.zones) >= 2, "zones needs at least two names: with one, its failure is an outage")  # noqa: PLR2004
+    require(len(set(target.zones)) == len(target.zones), "zones must not repeat a name")
+
+
+def _check_gcp(target: Target) -> None:
+    _check_attached(target)
+    _check_zones(target)
+    require("zone-a" not in target.zones, "zones must name the target's zones on Google Cloud, the one to break second")
+
+
 def _check_attached(target: Target) -> None:
     require(
         ":" in target.address and "/" not in target.address,
-        'address must be "host:port" when provider is "attached"; a table [target.tls] makes the connection encrypted',
+        'address must be "host:port" when it is only reached; a table [target.tls] makes the connection encrypted',
     )
     {"oip": _check_oip, "grpc": _check_grpc, "http": _check_http}[target.protocol](target)
     for name, value in target.metadata.items():

@@ -172,7 +172,7 @@ def other_versions(plan: Plan, rows: Requests) -> str:
     target = plan.target
     if not target.version:
         return ""
-    known = {target.version, ""} if target.provider == "attached" else {target.version}
+    known = {target.version, ""} if target.provider != "local" else {target.version}
     others = sorted(set(rows.model_version[rows.answered()].unique()) - known)
     if not others:
         return ""
@@ -224,4 +224,4 @@ def foreign_cores(machine: Evidence, rows: Requests) -> float | None:
 def _shares_machine_unseen(plan: Plan) -> bool:
     """An attached service on this machine works outside the run's processes: its own work would look foreign."""
     host = plan.target.address.rpartition(":")[0]
-    return plan.target.provider == "attached" and host in {"127.0.0.1", "localhost", "[::1]"}
+    return plan.target.provider != "local" and host in {"127.0.0.1", "localhost", "[::1]"}

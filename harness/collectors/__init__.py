@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from harness.access import Access, access_of
+from harness.fleet.commands import SOCKET_VARIABLE
 from harness.load.process import Placement
 from harness.plan_target import Tls
 
@@ -83,13 +84,24 @@ class Context:
             raise CollectError("needs a target that gonogo controls; this one is attached")
         return self.fleet
 
+    @property
+    def breakable(self) -> dict[str, str]:
+        """The variables that name what experiments break: the fleet, or resources on Google Cloud.
+
+        Raises CollectError where the target is only reached.
+        """
+        if gcp := self.plan.target.gcp:
+            return gcp.variables(str(self.loaded.resolve(gcp.allow)))
+        return {SOCKET_VARIABLE: str(self.require_fleet().client.socket_path)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collector:
     """Gathers the evidence named in `ids`, in `order` within its `phase`.
 
     "before" the target is up, "during" its time under load, or "after" it, when `watch` has stopped sampling.
-    `needs_control` marks evidence that only a provider which starts and stops the target can give. A collector
+    `needs_control` marks evidence that only a provider which starts and stops the target can give, unless `faults_only`
+    says that one which only breaks it, on Google Cloud, can give it too. A collector
     without ids drives load; what it did is in the ledger.
     """
 
@@ -98,7 +110,12 @@ class Collector:
     collect: Callable[[Context], tuple[Evidence, ...]]
     phase: Literal["before", "during", "after"] = "during"
     needs_control: bool = False
+    faults_only: bool = False
     watch: Callable[[Context], contextlib.AbstractContextManager[None]] | None = None
+
+    def possible_with(self, provider: str) -> bool:
+        """Whether a target of that provider can give this evidence."""
+        return not self.needs_control or provider == "local" or (provider == "gcp" and self.faults_only)
 
 
 def all_collectors() -> tuple[Collector, ...]:

@@ -24,10 +24,10 @@ from harness.fleet.commands import SOCKET_VARIABLE
 from harness.fleet.tether import tethered
 from harness.load.phases import spike
 from harness.load.spec import Phase
+from harness.plan_gcp import ALLOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 CHAOS_START_S = 3.0
 """Measured 1.5 to 2.5 s on two busy cores: `chaos run` imports, validates, reads its steady state."""
@@ -64,14 +64,15 @@ def run_trial(context: Context, trial: Trial) -> dict[str, Any]:
 
     Raises CollectError when there was no load, or no file to run; what went wrong later is in the facts.
     """
-    fleet, zone = context.require_fleet(), context.plan.target.zones[1]
+    made_to, zone = context.breakable, context.plan.target.zones[1]
     before, hold, after = (str(pause) for pause in trial.pauses_s)
     variables = {"GONOGO_ZONE": zone, "GONOGO_BEFORE_S": before, "GONOGO_HOLD_S": hold, "GONOGO_AFTER_S": after}
+    variables |= made_to
     experiment = context.plan.experiments[trial.name]
     file = _file(experiment.file_of(trial.name), variables)
     spec = load_spec(context, trial.scenario, _phases(context, trial, file))
-    socket, timeline = fleet.client.socket_path, context.run.timeline
-    variables |= timeline.environment() | {SOCKET_VARIABLE: str(socket)}
+    timeline = context.run.timeline
+    variables |= timeline.environment()
     chaos = ChaosRun(name=trial.scenario, path=file.path, work=context.run.work, variables=variables)
     load = start(context, spec, "sustained.py")
     try:
@@ -80,7 +81,7 @@ def run_trial(context: Context, trial: Trial) -> dict[str, Any]:
         timeline.add("experiment_started", trial.scenario, subjects=list(file.extension.subjects))
         ended = run_chaos(chaos, limit_s=spec.duration_s + OVERTIME_S, spent=safeguard.spent)
         timeline.add("experiment_ended", trial.scenario, exit_code=ended.exit_code, ended_by=ended.by)
-        left = heal_after(socket, variables)
+        left = heal_after(made_to, variables)
         finish(load)
     finally:
         load.stop()
@@ -93,9 +94,9 @@ def run_facts(chaos: ChaosRun, ended: Ended) -> dict[str, Any]:
     return {"exit_code": ended.exit_code, "ended_by": ended.by, "journal": journal, "error": error}
 
 
-def heal_after(socket: Path, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Which faults of the fleet at `socket` an experiment left open, and whether they are healed now."""
-    open_faults = _open_faults(socket)
+def heal_after(made_to: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Which faults of what `made_to` names an experiment left open, and whether they are healed now."""
+    open_faults = _open_faults(made_to)
     if open_faults:
         command = tethered([sys.executable, "-m", "experiments.heal"])
         try:
@@ -104,15 +105,17 @@ def heal_after(socket: Path, variables: Mapping[str, str]) -> dict[str, Any]:
             )
         except subprocess.TimeoutExpired:
             return {"open_faults": open_faults, "healed": False}
-    return {"open_faults": open_faults, "healed": not (open_faults and _open_faults(socket))}
+    return {"open_faults": open_faults, "healed": not (open_faults and _open_faults(made_to))}
 
 
-def _open_faults(socket: Path) -> list[str]:
+def _open_faults(made_to: Mapping[str, str]) -> list[str]:
+    """Those made under the same socket of a fleet, or the same allow-list of Google Cloud."""
+    names = [name for name in (SOCKET_VARIABLE, ALLOW) if name in made_to]
     try:
         pending = FaultJournal(journal_directory()).pending()
     except FaultJournalError as error:
         return [str(error)]
-    mine = [entry for entry in pending if entry.environment.get(SOCKET_VARIABLE) == str(socket)]
+    mine = [entry for entry in pending if all(entry.environment.get(name) == made_to[name] for name in names)]
     return [f"{entry.fault} of {entry.subject}" for entry in mine]
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.collectors import CollectError, Collector, Context
-from harness.collectors.breaking import Trial, run_trial
+from harness.collectors.breaking import RESTART_S, Trial, run_trial
 from harness.model import Evidence
 from harness.plan_experiments import ROLLBACK, ZONE_CRASH
 
 if TYPE_CHECKING:
+    from harness.plan_types import Plan
     from harness.profiles import Profile
 
 
@@ -37,10 +38,10 @@ def collect_catalogue(context: Context) -> tuple[Evidence, ...]:
         raise CollectError("the Plan names no experiment of the catalogue")
     if not profile.catalogue:
         raise CollectError(f"profile {profile.name} leaves the catalogue out")
-    context.require_fleet()
+    _ = context.breakable
     pauses_s = _fault_pauses_s(profile)
     runs = [
-        _recorded(context, Trial(name=name, repeat=repeat, pauses_s=pauses_s))
+        _recorded(context, Trial(name=name, repeat=repeat, pauses_s=pauses_s, restart_s=_restart_s(plan)))
         for name in plan.catalogue
         for repeat in range(1, plan.experiments[name].repeats + 1)
     ]
@@ -75,6 +76,11 @@ def _tried(context: Context, trial: Trial) -> dict[str, Any]:
     return run_trial(context, trial)
 
 
+def _restart_s(plan: Plan) -> float:
+    """How long making and undoing a fault may take; on Google Cloud each is an operation and a reading of its own."""
+    return RESTART_S if plan.target.gcp is None else 4 * plan.target.gcp.limit_s
+
+
 def _fault_pauses_s(profile: Profile) -> tuple[float, float, float]:
     return profile.fault_before_s, profile.fault_hold_s, profile.fault_after_s
 
@@ -82,5 +88,5 @@ def _fault_pauses_s(profile: Profile) -> tuple[float, float, float]:
 COLLECTORS = (
     Collector(ids=(ZONE_CRASH,), order=60, collect=collect_zone_crash, needs_control=True),
     Collector(ids=(ROLLBACK,), order=70, collect=collect_rollback, needs_control=True),
-    Collector(ids=("experiments",), order=80, collect=collect_catalogue, needs_control=True),
+    Collector(ids=("experiments",), order=80, collect=collect_catalogue, needs_control=True, faults_only=True),
 )

@@ -132,7 +132,7 @@ class Played:
         timeline.add("experiment_started", NAME, subjects=["edge"])
         ended = run_chaos(chaos, limit_s=case.limit_s, spent=self.fails_too_much)
         timeline.add("experiment_ended", NAME, exit_code=ended.exit_code)
-        left = heal_after(socket, variables)
+        left = heal_after({SOCKET_VARIABLE: str(socket)}, variables)
         named = {"experiment": NAME, "repeat": 1, "scenario": NAME, "file": str(self.file), "file_sha256": found.sha256}
         self.facts = {**named, "extension": found.extension.facts(), **run_facts(chaos, ended), **left}
         events = [json.loads(line) for line in (folder / "timeline.jsonl").read_text().splitlines()]

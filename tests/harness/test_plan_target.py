@@ -27,6 +27,10 @@ ATTACHED = '[target]\nprovider = "attached"\naddress = "127.0.0.1:80"\n'
 OIP = ATTACHED + 'model = "m"\n'
 GRPC = ATTACHED + 'protocol = "grpc"\nmethod = "/weather.v1.Weather/Forecast"\n'
 HTTP = ATTACHED + 'protocol = "http"\nmethod = "POST /predict"\nrequests = "rows.jsonl"\n'
+GCP = (
+    '[target]\nprovider = "gcp"\naddress = "10.0.0.5:443"\nmodel = "m"\nzones = ["z-a", "z-b"]\n'
+    '[target.gcp]\nproject = "p"\nallow = "allow.toml"\n'
+)
 LOCAL = '[target]\nprovider = "local"\nregistry = "models"\nmodel = "m"\nversion = "1"\n'
 
 
@@ -41,6 +45,8 @@ LOCAL = '[target]\nprovider = "local"\nregistry = "models"\nmodel = "m"\nversion
         OIP + '[target.metadata]\nauthorization = "Bearer env:TOKEN"\n',
         HTTP + '[target.metadata]\nX-Api-Key = "file:secrets/key"\nnote = "plain words"\n',
         GRPC + '[target.tls]\nca = "ca.pem"\nserver_name = "weather.example"\n',
+        GCP,
+        GCP + "[target.tls]\n",
     ],
 )
 def test_a_target_that_makes_sense_is_taken(target: str) -> None:
@@ -55,6 +61,13 @@ def test_an_empty_table_means_tls_and_none_means_none() -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
+        (GCP.replace('project = "p"', 'project = ""'), "project must name the project"),
+        (GCP.replace('allow = "allow.toml"', 'allow = ""'), "without one nothing is touched"),
+        (GCP.partition("[target.gcp]")[0], 'gcp is the table of provider "gcp"'),
+        (OIP + '[target.gcp]\nproject = "p"\nallow = "a"\n', 'gcp is the table of provider "gcp"'),
+        (GCP.replace('zones = ["z-a", "z-b"]\n', ""), "zones must name the target's zones on Google Cloud"),
+        (GCP.replace('"z-a", "z-b"', '"z-a"'), "zones needs at least two names"),
+        (GCP.replace("10.0.0.5:443", "https://10.0.0.5"), 'address must be "host:port"'),
         (ATTACHED, "target: model must name the model to ask"),
         (OIP.replace("127.0.0.1:80", "http://127.0.0.1:80"), 'address must be "host:port"'),
         (OIP + 'method = "/a.B/C"\n', 'method is only for protocol "grpc" and "http"'),
@@ -113,3 +126,14 @@ def test_a_reference_is_told_from_a_value_that_is_meant_as_it_stands(value: str,
 def test_what_looks_like_a_reference_and_is_none_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="a secret is referred to as"):
         secret_reference(value)
+
+
+def test_a_target_on_google_cloud_tells_experiments_what_to_break() -> None:
+    gcp = parse_plan(GCP + 'neg = "chaos-neg"\nlimit_s = 5.0\n' + REST).target.gcp
+    assert gcp is not None
+    assert gcp.variables("/plan/allow.toml") == {
+        "GONOGO_GCP_PROJECT": "p",
+        "GONOGO_GCP_NEG": "chaos-neg",
+        "GONOGO_GCP_LIMIT_S": "5.0",
+        "GONOGO_GCP_ALLOW": "/plan/allow.toml",
+    }
