@@ -141,14 +141,22 @@ class Runner:
     def open_faults(self) -> list[OpenFault]:
         return FaultJournal(self.folder / "faults").pending()
 
+    def heal(self) -> subprocess.CompletedProcess[str]:
+        """`gonogo fleet heal`, told nothing of what was broken and where the allow-list is."""
+        return self._alone(["-m", "harness.cli", "fleet", "heal"])
+
     def undo(self, entry: OpenFault) -> subprocess.CompletedProcess[str]:
         """Undo one open fault in a process that knows nothing but its entry and how to reach the fake."""
-        hidden = {name for name in self.variables if name.startswith("GONOGO_GCP")}
-        variables = {name: value for name, value in self.variables.items() if name not in hidden}
         path = self.folder / "entry.json"
         path.write_text(json.dumps(dataclasses.asdict(entry)))
-        command = [sys.executable, "-c", UNDO, str(path)]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        return self._alone(["-c", UNDO, str(path)])
+
+    def _alone(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        variables = {name: value for name, value in self.variables.items() if not name.startswith("GONOGO_GCP")}
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
 
     def allow(self, **changed: str) -> None:
         """Rewrite lines of the allow-list."""
