@@ -38,7 +38,22 @@ def cli() -> None:
     """
 
 
-for command in (run, collect, judge, report, init, check, doctor, fleet, gcp, export, manifests, backup, drill, schedule):
+for command in (
+    run,
+    collect,
+    judge,
+    report,
+    init,
+    check,
+    doctor,
+    fleet,
+    gcp,
+    export,
+    manifests,
+    backup,
+    drill,
+    schedule,
+):
     cli.add_command(command)
 
 
