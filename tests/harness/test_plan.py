@@ -80,7 +80,7 @@ def test_an_experiment_is_one_line_its_file_has_its_name() -> None:
             "zone_crush = {}",
             "experiments.zone_crush: there is no file local/zone_crush.json; did you mean local/zone_c",
         ),
-        ("xyz = {}", "experiments.xyz: there is no file local/xyz.json; there are local/"),
+        ("xyz = {}", "experiments.xyz: there is no file local/xyz.json; there are gcp/"),
         ('none = { file = "FOLDER/none.json" }', "none.json is no experiment of the catalogue: it must have one entry"),
         ('bad = { file = "FOLDER/bad.json" }', "bad.json is no experiment of the catalogue: detects must be a bool"),
         ('zone = { file = "FOLDER/zone.json" }', "the configuration does not say what ${zone} is"),
