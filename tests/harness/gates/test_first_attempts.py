@@ -197,6 +197,22 @@ def test_an_edge_restarted_on_purpose_counts_anew_and_one_that_does_so_unasked_p
     assert (asked.outcome, "lack some of its hosts" in asked.reason) == (UNKNOWN, True)
 
 
+def anew_at(at_ns: int) -> World:
+    """The edge's counters of the primary begin anew."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        late = (table["cluster"] == "primary") & (table["t_ns"] >= at_ns)
+        table.loc[late, "upstream_rq_total"] -= table.loc[late, "upstream_rq_total"].min()
+        return table
+
+    return healthy().with_table("edge", "counters", edit)
+
+
+def test_counters_begin_anew_in_a_fault_only() -> None:
+    assert anew_at(FREEZE[0]).result("first_attempts").outcome is PASS
+    assert "ran backwards" in anew_at(CALM[0]).result("first_attempts").reason
+
+
 def test_an_edge_that_is_not_read_while_it_is_restarted_is_no_gap_but_one_that_stays_away_is() -> None:
     def unread(start: float, end: float) -> World:
         return healthy().with_table("edge", "counters", lambda table: table[~table["t_ns"].between(start, end)])
