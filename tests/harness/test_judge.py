@@ -201,3 +201,16 @@ def test_broken_evidence_leaves_a_verdict_without_charts() -> None:
     verdict = healthy().with_evidence("ledger", tables={}).judge()
     assert "no charts" in verdict.series["error"]
     json.loads(to_json(verdict))
+
+
+def test_a_profile_without_the_catalogue_leaves_its_gate_out_and_says_so_unless_the_plan_names_it() -> None:
+    quick = replace(healthy(), run=replace(healthy().run, profile="quick"))
+    left_out = quick.with_evidence("experiments", error="profile quick leaves the catalogue out", facts={})
+    verdict = left_out.judge()
+    assert verdict.decision is Decision.GO
+    reasons = {item["gate"]: item["reason"] for item in verdict.not_judged}
+    assert reasons["fault_tolerance"] == "profile quick leaves the catalogue of experiments out"
+    gates = (*(item.gate for item in verdict.results), "fault_tolerance")
+    named = left_out.with_plan(launch=Launch(stage=Stage.INTERNAL, gates=gates)).judge()
+    assert (named.decision, named.exit_code) == (Decision.NO_GO, 3)
+    assert "profile quick leaves the catalogue out" in result(named, "fault_tolerance").reason
