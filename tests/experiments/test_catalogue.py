@@ -122,7 +122,7 @@ def test_the_fault_is_called_by_the_name_of_its_file_and_lasts_a_bounded_time(pa
 @every_file
 def test_it_says_of_itself_what_the_harness_and_a_reader_must_know(path: Path) -> None:
     says = _says(path)
-    assert set(says) == SAYS
+    assert set(says) - {"longer_s"} == SAYS
     assert says["subjects"], "nothing is broken"
     assert says["load"] in {"steady", "spike"}
     assert isinstance(says["detects"], bool)
