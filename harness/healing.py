@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIMIT_S = 300.0
-"""For all that is open: each undo and each look at the zones has a limit of its own, of some 20 s."""
+"""For each fault: an undo has limits of its own, of 20 s for a zone here and of 120 s for an operation in a cloud."""
 ADVICE = "try again with: gonogo fleet heal; or end the zones with: gonogo fleet down; or undo it by hand"
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,7 +84,8 @@ def heal() -> Healed:
     try:
         journal = FaultJournal(journal_directory())
         pending = journal.pending()
-        faults = _undo() if journal.abandoned() else []
+        abandoned = len(journal.abandoned())
+        faults = _undo(LIMIT_S * abandoned) if abandoned else []
     except FaultJournalError as error:
         raise HealError(str(error)) from error
     named = [entry.environment[SOCKET_VARIABLE] for entry in pending if SOCKET_VARIABLE in entry.environment]
@@ -98,14 +99,14 @@ def _left_alone(journal: FaultJournal, entry: OpenFault) -> dict[str, str]:
     return {"fault": entry.fault, "subject": entry.subject, "host": host, "entry": str(journal.path(entry))}
 
 
-def _undo() -> list[dict[str, str]]:
+def _undo(limit_s: float) -> list[dict[str, str]]:
     search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = tethered([sys.executable, "-m", "experiments.heal"])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(search)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
-        raise HealError(f"healing did not end within {LIMIT_S:g} s; look at: gonogo fleet status") from None
+        raise HealError(f"healing did not end within {limit_s:g} s; look at: gonogo fleet status") from None
     if done.returncode not in {0, 1}:
         raise HealError(f"healing failed: {done.stderr.strip()[-2000:]}")
     return [json.loads(line) for line in done.stdout.splitlines()]
