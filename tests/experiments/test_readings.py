@@ -99,7 +99,7 @@ def test_an_undo_without_a_fault_changes_nothing_and_closes_what_was_only_reques
     assert (after["zones"], after["edge"]["pid"]) == (before["zones"], before["edge"]["pid"])
 
 
-@pytest.mark.parametrize("share_percent", [10, 100])
+@pytest.mark.parametrize("share_percent", [pytest.param(10, marks=pytest.mark.long), 100])
 def test_disturbed_calls_are_proven_by_about_their_share_and_proven_gone(
     share_percent: int, journal: FaultJournal
 ) -> None:
