@@ -51,7 +51,7 @@ class Admission:
         self.admitted = 0
         self.refused_full = 0
         self.refused_late = 0
-        self._in_flight_max = in_flight_max
+        self.in_flight_max = in_flight_max
         self._clock = clock
         self._rate = DrainRate()
 
@@ -62,8 +62,9 @@ class Admission:
             OverloadedError: as many as may be are in hand.
             DeadlineError: its answer would come too late.
         """
-        if self.in_flight >= self._in_flight_max:
-            raise self._full()
+        if self.in_flight >= self.in_flight_max:
+            self.refused_full += 1
+            raise self.full()
         if time_remaining_s is not None and time_remaining_s < self.expected_s():
             raise self._late(time_remaining_s)
         self.in_flight += 1
@@ -79,10 +80,11 @@ class Admission:
         """How long a request let in now would take: what is in hand, and itself; next to nothing if nothing is."""
         return self._rate.seconds_for(self.in_flight + 1) if self.in_flight else NEXT_TO_NOTHING_S
 
-    def _full(self) -> OverloadedError:
-        self.refused_full += 1
-        retry_after_s = max(RETRY_AFTER_S_MIN, self._rate.seconds_for(self.in_flight))
-        return OverloadedError(f"{self.in_flight} requests are in hand, as many as may be", retry_after_s=retry_after_s)
+    def full(self, waiting: int = 0) -> OverloadedError:
+        """The refusal of one more than may be in hand, `waiting` for their turn among them."""
+        in_hand = max(self.in_flight, waiting)
+        retry_after_s = max(RETRY_AFTER_S_MIN, self._rate.seconds_for(in_hand))
+        return OverloadedError(f"{in_hand} requests are in hand, as many as may be", retry_after_s=retry_after_s)
 
     def _late(self, time_remaining_s: float) -> DeadlineError:
         self.refused_late += 1

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reference_service.assembly import audit_journal, certificate, front_door
-from reference_service.before_ready import BeforeReady
+from reference_service.before_ready import start_before_ready
 from reference_service.engines.choice import choose_engine
 from reference_service.errors import StartError
 from reference_service.health import Health
-from reference_service.listening import Listener, start
+from reference_service.listening import Listener, offer
 from reference_service.loading import Loader
 from reference_service.overload import Admission
 from reference_service.repository import Repository
@@ -30,16 +30,15 @@ from reference_service.serving import ServedModels
 from reference_service.settings import ServiceSettings
 from reference_service.telemetry import PredictionLog, log_event
 from reference_service.telemetry.metrics import Metrics, expose
-from reference_service.telemetry.watching import watch, watch_drift
+from reference_service.telemetry.watching import watch, watch_drift, watch_server
 from reference_service.trust import open_trust, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import grpc
-
     from reference_service.calls import FrontDoor
     from reference_service.engines import Engine
+    from reference_service.http2.server import Server
     from reference_service.registry import ModelVersion
     from reference_service.serving import Served
     from reference_service.telemetry.drift import Drift
@@ -88,28 +87,26 @@ async def serve(settings: Settings) -> None:
     door, health = front_door(settings.service), Health()
     identity = certificate(settings.service)
 
-    def listener(address: str) -> Listener:
-        # Credentials that follow their files serve one server only.
-        return Listener(address, identity.credentials() if identity else None, settings.service.limits)
-
-    async with BeforeReady(listener(settings.listen)) as before:
-        served = await asyncio.to_thread(loader, settings.version)
-        models = ServedModels(served, loader)
-        servicer = InferenceServicer(
-            models,
-            predictions,
-            settings.zone,
-            door,
-            repository=Repository(models, settings.registry, settings.service.batching),
-            admission=admission,
-            metrics=metrics,
-            tracer=tracer,
-            audit=audit,
-        )
-        watch(metrics, models, admission=admission, door=door, identity=identity, predictions=predictions)
-        if drifts is not None:
-            watch_drift(metrics, models, drifts)
-        server, address = await start(servicer, health, door, listener(before.address))
+    listener = Listener(settings.listen, identity, settings.service.limits)
+    server, address = await start_before_ready(listener, health)
+    served = await asyncio.to_thread(loader, settings.version)
+    models = ServedModels(served, loader)
+    servicer = InferenceServicer(
+        models,
+        predictions,
+        settings.zone,
+        door,
+        repository=Repository(models, settings.registry, settings.service.batching),
+        admission=admission,
+        metrics=metrics,
+        tracer=tracer,
+        audit=audit,
+    )
+    watch(metrics, models, admission=admission, door=door, identity=identity, predictions=predictions)
+    watch_server(metrics, server)
+    if drifts is not None:
+        watch_drift(metrics, models, drifts)
+    await offer(server, servicer, health, door)
     gc.freeze()  # a full collection over what start-up made takes 12 ms (measured), and would stall calls that long
     _log_ready(served, settings, address=address, metrics=metrics_address)
     writing = asyncio.ensure_future(asyncio.gather(predictions.flush_forever(), _save_forever(door)))
@@ -175,7 +172,7 @@ def _exposed(metrics: Metrics, settings: Settings) -> tuple[str, Callable[[], No
 
 
 async def drain(
-    server: grpc.aio.Server, servicer: InferenceServicer, health: Health, *, notice_s: float, limit_s: float
+    server: Server, servicer: InferenceServicer, health: Health, *, notice_s: float, limit_s: float
 ) -> None:
     """Say not ready, keep answering for `notice_s`, then refuse new calls and finish the open ones."""
     began = time.monotonic()

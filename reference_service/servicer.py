@@ -14,7 +14,7 @@ import grpc
 
 from reference_service.auth.caller import INFER
 from reference_service.calls import FrontDoor, metadata_of, parse, refuse, request_id_in, request_id_or_new, unary
-from reference_service.errors import code_of, reason_of
+from reference_service.errors import OverloadedError, code_of, details_of, reason_of, text_of
 from reference_service.not_offered import not_offered
 from reference_service.overload import Admission
 from reference_service.protocol import headers
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from reference_service.audit import AuditJournal
     from reference_service.auth.caller import Caller
-    from reference_service.calls import Context, Trailers
+    from reference_service.calls import Context, Metadata, Trailers
     from reference_service.protocol import open_inference_pb2 as pb
     from reference_service.repository import Repository
     from reference_service.serving import ServedModels
@@ -116,6 +116,16 @@ class InferenceServicer:
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self.model_infer)
         handlers |= not_offered(self._door, self.identity)
         return handlers
+
+    def full(self, waiting: int) -> tuple[int, str, Metadata]:
+        """How inferences are refused of which too many wait for their turn: code, text and trailers."""
+        error = self.admission.full(waiting)
+        return code_of(error).value[0], text_of(error), (*self.identity(), *details_of(error))
+
+    def refused_full(self) -> None:
+        """Count one of them."""
+        self.admission.refused_full += 1
+        self.metrics.ended(OverloadedError.code.value[0], OverloadedError.reason)
 
     def identity(self) -> Trailers:
         """Who answers: the zone, and the version that is current."""

@@ -84,15 +84,20 @@ class Quota(_Table):
 class Limits(_Table):
     """Bounds on what may be in hand at once.
 
-    A message of 1 MiB is far more than the largest batch takes. 256 calls in hand are answered in less than a fifth of
-    a second, also while others are refused; more would only wait longer. Between half of that and all of it, a growing
-    share is refused. 100 streams a connection is what HTTP/2 recommends at least.
+    A message of 1 MiB is far more than the largest batch takes. 256 inferences waiting for their turn are answered in
+    less than a tenth of a second, also while others are refused; more would only wait longer. A connection that a caller
+    does not use makes way when there are too many. `held_bytes_max` bounds messages that are not whole, not begun or
+    not read by their callers, a quarter of it for each connection. `slow_s_max` is how long a caller may take to
+    connect, to send a message, and to read an answer.
     """
 
     message_bytes_max: Count = 1 << 20
     in_flight_max: Count = 256
     streams_max: Count = 1024
     metadata_bytes_max: Count = 8 << 10
+    connections_max: Count = 512
+    held_bytes_max: Count = 64 << 20
+    slow_s_max: Annotated[float, Field(gt=0, le=600)] = 10.0
 
 
 class Batching(_Table):

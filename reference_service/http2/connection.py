@@ -9,128 +9,215 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from reference_service.http2 import frames as wire
-from reference_service.http2.call import Call, MessageError, split_messages
-from reference_service.http2.headers import ENCODINGS, OPENING, http_only, trailers
+from reference_service.http2.call import Call
+from reference_service.http2.control import IDLE_FRAMES_EACH
+from reference_service.http2.headers import OPENING, trailers
 from reference_service.http2.incoming import Incoming
+from reference_service.http2.messages import (
+    PREFIX_BYTES,
+    RESOURCE_EXHAUSTED,
+    UNIMPLEMENTED,
+    MessageError,
+    announced,
+    split_messages,
+)
+from reference_service.http2.lasting import CLOSE_LIMIT_S
+from reference_service.http2.stream import NEVER
 
 if TYPE_CHECKING:
     from reference_service.http2.stream import Stream
 
-UNIMPLEMENTED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT, DEADLINE_EXCEEDED = 12, 8, 3, 4
-"""gRPC's numbers of the states that a connection answers by itself."""
+DEADLINE_EXCEEDED: Final = 4
+UNOFFERED: Final = OPENING + trailers(UNIMPLEMENTED, "this method is not offered here", ())
+NO_ROOM: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "too much that is not answered yet is held here", ())
+TOO_LATE: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline has passed", ())
+TOO_SLOW: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the message did not come in time", ())
 GOAWAY_LIMIT_S: Final = 1.0
+UNREAD_BYTES_MAX: Final = 64 << 10
+"""Of a call's messages that its peer has no room for: then its handler waits."""
 
 
 class Connection(Incoming):
     """One connection of a server."""
-
-    @property
-    def peer(self) -> str:
-        """Who is at the other end, in gRPC's form."""
-        name = self.transport.get_extra_info("peername") or ("unknown", 0)
-        return f"{'ipv6' if ':' in name[0] else 'ipv4'}:{name[0]}:{name[1]}"
-
-    @property
-    def identities(self) -> list[bytes] | None:
-        """The names in the peer's certificate: the alternative ones, or without them the common one."""
-        found: dict[str, Any] = self.transport.get_extra_info("peercert") or {}
-        alternative = [name.encode() for _, name in found.get("subjectAltName", ())]
-        common = [value.encode() for part in found.get("subject", ()) for key, value in part if key == "commonName"]
-        return alternative or common or None
-
-    def now_s(self) -> float:
-        """The event loop's time."""
-        return self.loop.time()
 
     # a call, from its beginning to its end
 
     def headers_whole(self, stream: Stream) -> None:
         """Begin a call, unless its headers already say that it can't be answered."""
         head = stream.head
-        if head.http_status != 200:  # noqa: PLR2004 - HTTP's OK
-            self._end_early(stream, http_only(head.http_status))
-        elif head.too_large:
-            text = f"metadata may have {self.limits.metadata_bytes} bytes; this call has more"
-            self._end_early(stream, OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))
-        elif head.unsupported:
-            text = f"compression {head.unsupported[:32]!r} is not offered"
-            ending = trailers(UNIMPLEMENTED, text, (("grpc-accept-encoding", ",".join(ENCODINGS)),))
-            self._end_early(stream, OPENING + ending)
-        elif self.server.streams_requests(head.path):
-            stream.feed = asyncio.Queue()
-            self._begin(stream)
+        if head.ending:
+            self.end_early(stream, head.ending)
+            return
+        method = self.server.method(head.path)
+        if method is None:
+            self.end_early(stream, UNOFFERED)
+            return
+        if method.queue is not None and method.queue.full:
+            self.end_early(stream, method.queue.refusal())
+            return
+        if head.timeout_s is not None:
+            stream.timer = self.loop.call_later(head.timeout_s, self._late, stream)
+        if method.handler.request_streaming:
+            stream.feed, stream.waits_since_s = asyncio.Queue(), NEVER
+            self.begin(stream)
 
     def data_more(self, stream: Stream) -> None:
-        """Hand on what is whole, and bound what is not."""
-        if stream.feed is not None:
-            try:
-                messages, rest = split_messages(stream.whole())
-            except MessageError as error:
-                self._end_early(stream, OPENING + trailers(INVALID_ARGUMENT, str(error), ()))
-                return
-            stream.take(rest)
-            for message in messages:
-                stream.feed.put_nowait(message)
-        if stream.arrived > self.limits.message_bytes + 5:
-            text = f"the message is larger than max: it may have {self.limits.message_bytes} bytes"
-            self._end_early(stream, OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))
+        """Refuse what its first bytes say is too large, hand on what is whole, and count what is kept."""
+        limit = self.limits.message_bytes
+        try:
+            if stream.feed is not None:
+                messages, stream.body = split_messages(stream.body, stream.head.encoding, limit)
+                for message in messages:
+                    stream.queued += len(message)
+                    stream.feed.put_nowait(message)
+            elif 0 < announced(stream.body, limit) < len(stream.body):
+                raise MessageError(UNIMPLEMENTED, "expected one message; more came")
+        except MessageError as error:
+            self.end_early(stream, OPENING + trailers(error.code, str(error), ()))
+            return
+        if not self.weigh(stream):
+            self.end_early(stream, NO_ROOM)
 
     def data_whole(self, stream: Stream) -> None:
         """The peer has sent all of the call."""
-        stream.closed_by_peer = True
+        stream.closed_by_peer, stream.waits_since_s = True, NEVER
         if stream.feed is not None:
             stream.feed.put_nowait(None)
-        else:
-            self._begin(stream)
-
-    def _begin(self, stream: Stream) -> None:
-        method = self.server.method(stream.head.path)
-        if method is None:
-            self._end_early(stream, OPENING + trailers(UNIMPLEMENTED, "this method is not offered here", ()))
             return
-        stream.task = self.loop.create_task(Call(self, stream, method, self.loop.time()).run())
-        if stream.head.timeout_s is not None:
-            stream.timer = self.loop.call_later(stream.head.timeout_s, self._late, stream)
+        method = self.server.method(stream.head.path)
+        if method is None or method.queue is None:
+            self.begin(stream)
+        elif method.queue.full:
+            self.end_early(stream, method.queue.refusal())
+        elif not method.queue.put(self, stream) and not self.weigh(stream):
+            self.end_early(stream, NO_ROOM)
+
+    def begin(self, stream: Stream) -> None:
+        """Have the handler answer."""
+        method = self.server.method(stream.head.path)
+        if method is None:  # no longer
+            self.end_early(stream, UNOFFERED)
+        else:
+            stream.task = self.loop.create_task(Call(self, stream, method.handler).run())
 
     def _late(self, stream: Stream) -> None:
-        if stream.id in self.streams:
-            self._end_early(stream, OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline has passed", ()))
+        if self.streams.get(stream.id) is stream:
+            self.end_early(stream, TOO_LATE)
+
+    def too_slow(self, stream: Stream) -> None:
+        """The peer has kept a call waiting for too long: for its message, or by not taking the answer."""
+        self.server.counts.refuse("slow")
+        if stream.pending:
+            self.out.reset(stream.id, wire.CANCEL)
+            self.forget(stream)
+        else:
+            self.end_early(stream, TOO_SLOW)
 
     # what calls use
 
+    def taken(self, stream: Stream) -> bytes | bytearray:
+        """The whole body of a call, which is its handler's from now on."""
+        body, stream.body = stream.body, b""
+        if stream.held:
+            self.weigh(stream)
+        return body
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        """A handler has taken one of several messages: its peer may send as much again."""
+        if self.streams.get(stream.id) is stream:
+            stream.queued -= size
+            self.weigh(stream)
+            if not stream.closed_by_peer:
+                self.out.grant(stream.id, size + PREFIX_BYTES)
+
     def answer(self, stream: Stream, message: bytes, ending: bytes) -> None:
         """One message and the end."""
-        if stream.id in self.streams and self.out.answer(stream, message, ending):
-            self.forget(stream)
+        if self.streams.get(stream.id) is stream:
+            self.idle_frames -= IDLE_FRAMES_EACH
+            if self.out.answer(stream, message, ending):
+                self._ended(stream)
+            else:
+                self._stuck(stream)
 
     def refuse(self, stream: Stream, ending: bytes) -> None:
         """An end without a message, in one header block."""
-        if stream.id in self.streams:
-            self._end_early(stream, OPENING + ending)
+        if self.streams.get(stream.id) is stream:
+            self.idle_frames -= IDLE_FRAMES_EACH
+            self.end_early(stream, OPENING + ending)
 
     def open_answer(self, stream: Stream) -> None:
         """Headers ahead of several messages."""
-        if stream.id in self.streams:
+        if self.streams.get(stream.id) is stream:
+            stream.opened = True
             self.out.headers(stream.id, OPENING, end=False)
 
     def send_message(self, stream: Stream, data: bytes) -> None:
         """One of several messages."""
-        if stream.id in self.streams:
+        if self.streams.get(stream.id) is stream:
             self.out.data(stream, data, None)
+            if stream.pending:
+                self._stuck(stream)
+
+    async def room(self, stream: Stream) -> None:
+        """Return once the peer has taken what was sent, but for a little."""
+        while self.streams.get(stream.id) is stream and (self.paused or len(stream.pending) > UNREAD_BYTES_MAX):
+            stream.room = self.loop.create_future()
+            await stream.room
 
     def end_answer(self, stream: Stream, ending: bytes) -> None:
         """The end behind several messages."""
-        if stream.id in self.streams and self.out.data(stream, b"", ending):
+        if self.streams.get(stream.id) is stream:
+            if self.out.data(stream, b"", ending):
+                self._ended(stream)
+            else:
+                self._stuck(stream)
+
+    def resume(self, stream: Stream) -> None:
+        """Send on what waited for the peer's window."""
+        if self.out.resume(stream):
+            self._ended(stream)
+        elif stream.pending:
+            self.weigh(stream)
+        else:
+            stream.waits_since_s = NEVER
+            self.weigh(stream)
+            self.go_on(stream)
+
+    def _stuck(self, stream: Stream) -> None:
+        """The answer waits for the peer's window: for a while, and counted."""
+        if stream.waits_since_s == NEVER:
+            stream.waits_since_s = self.loop.time()
+        if not self.weigh(stream):
+            self.out.reset(stream.id, wire.ENHANCE_YOUR_CALM)
             self.forget(stream)
 
-    def _end_early(self, stream: Stream, block: bytes) -> None:
-        """A header block and no message; a peer that is still sending is told to stop."""
-        self.out.headers(stream.id, block, end=True)
+    def _ended(self, stream: Stream) -> None:
+        """The whole answer is on its way; a peer that is still sending is told to stop."""
         if not stream.closed_by_peer:
             self.out.reset(stream.id, wire.NO_ERROR)
         self.forget(stream)
 
+    def end_early(self, stream: Stream, block: bytes) -> None:
+        """End a call by a header block and no message."""
+        if stream.pending:  # the block can't overtake what was said before
+            self.out.reset(stream.id, wire.CANCEL)
+            self.forget(stream)
+            return
+        self.out.headers(stream.id, block.removeprefix(OPENING) if stream.opened else block, end=True)
+        self._ended(stream)
+
     # the end
+
+    def shed(self) -> None:
+        """Give up the call that holds most."""
+        most = max(self.streams.values(), key=lambda stream: stream.held)
+        self.end_early(most, NO_ROOM)
+
+    def make_way(self) -> None:
+        """End a connection without calls, in favour of another."""
+        self.out.goaway(self.last_stream, wire.NO_ERROR)
+        self.close()
+        self.server.connections.discard(self)
 
     async def leave(self, limit_s: float) -> None:
         """Take no new calls, finish the open ones for up to `limit_s`, and close.
@@ -138,20 +225,20 @@ class Connection(Incoming):
         A peer's calls that are on their way are still taken: the last stream is named only once the peer has answered
         a ping, and so has seen that this connection ends (RFC 9113, 6.8).
         """
-        self.out.frame(wire.GOAWAY, 0, 0, wire.U32.pack(wire.LAST_STREAM) + wire.U32.pack(wire.NO_ERROR))
+        self.out.goaway(wire.LAST_STREAM, wire.NO_ERROR)
         self.out.frame(wire.PING, 0, 0, b"farewell")
         deadline = self.loop.time() + limit_s
         await _within(min(limit_s, GOAWAY_LIMIT_S), self.answered_ping)
         self.leaving = True
-        self.out.frame(wire.GOAWAY, 0, 0, wire.U32.pack(self.last_stream) + wire.U32.pack(wire.NO_ERROR))
+        self.out.goaway(self.last_stream, wire.NO_ERROR)
         if self.streams:
             self.quiet.clear()
             await _within(deadline - self.loop.time(), self.quiet)
-        self.out.flush()
-        self.transport.close()
+        self.close()
+        await _within(CLOSE_LIMIT_S, self.lost)
 
 
-async def _within(limit_s: float, event: asyncio.Event) -> None:
+async def _within(limit_s: float, event: asyncio.Event) -> Any:
     try:
         await asyncio.wait_for(event.wait(), max(0.0, limit_s))
     except TimeoutError:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ENCODINGS: Final = ("identity", "gzip", "deflate")
 """What a caller's messages may come in; answers are small and never compressed."""
-REMEMBERED_MAX: Final = 64
+REMEMBERED_BYTES_MAX: Final = 32 << 10
+"""Of blocks and what they say, on one connection."""
 READ_FACTOR: Final = 8
 FIELD_OVERHEAD: Final = 32
 """What a header weighs beside its name and value (RFC 9113, 6.5.2)."""
@@ -31,35 +32,33 @@ _RESERVED: Final = frozenset(
 )
 """What gRPC keeps to itself and does not show handlers as metadata; its own server shows content-type's kin neither."""
 _CONNECTION_HEADERS: Final = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+_PSEUDO: Final = frozenset({":method", ":scheme", ":path", ":authority"})
 _UNITS_S: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _is_timeout = re.compile(r"[0-9]{1,8}[HMSmun]").fullmatch
 _is_name = re.compile(r"[0-9a-z_.-]+").fullmatch
 _is_value = re.compile(r"[\x20-\x7e]*").fullmatch
 _QUOTED_NOT: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 """Characters that a grpc-message carries as they are; all others are percent-encoded."""
+INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN = 13, 8, 12, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the headers of a call say.
+    """What the headers of a call say. Trailers have no `path`.
 
-    `malformed` if they break HTTP/2's rules; else `http_status`, not 200 if this is no gRPC call at all; `unsupported`
-    names an encoding that is not offered, `encoding` the one that messages may come in. `too_large` if there
-    are more bytes of headers than a call may have.
+    `malformed` if they break HTTP/2's rules. `ending` is the header block with which a call ends that can't be begun,
+    empty if it can. `encoding` is the one that messages may come in.
     """
 
     path: str
-    metadata: tuple[tuple[str, str | bytes], ...]
-    timeout_s: float | None
+    metadata: tuple[tuple[str, str | bytes], ...] = ()
+    timeout_s: float | None = None
     malformed: bool = False
-    http_status: int = 200
-    unsupported: str = ""
+    ending: bytes = b""
     encoding: str = "identity"
-    too_large: bool = False
 
 
-_MALFORMED: Final = Head("", (), None, malformed=True)
-_TOO_LARGE: Final = Head("", (), None, too_large=True)
+_MALFORMED: Final = Head("", malformed=True)
 
 
 class HeaderReader:
@@ -73,6 +72,7 @@ class HeaderReader:
         self._bytes_max = bytes_max
         self._decoder = hpack.Decoder(READ_FACTOR * bytes_max)
         self._known: dict[bytes, Head] = {}
+        self._known_bytes = 0
 
     def read(self, block: bytes) -> Head:
         """What a whole block says; raises ConnectionBrokenError, because an unread block spoils all that follow."""
@@ -85,13 +85,19 @@ class HeaderReader:
         except (hpack.HPACKError, IndexError) as error:  # IndexError: an integer cut short
             raise ConnectionBrokenError(COMPRESSION_ERROR, "headers that can't be read") from error
         size = sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in fields)
-        head = _head(fields) if size <= self._bytes_max else _TOO_LARGE
+        head = _head(fields) if size <= self._bytes_max else _too_much(self._bytes_max)
         after = self._table()
-        if before[:2] != after[:2] or before[2] is not after[2] or len(self._known) >= REMEMBERED_MAX:
+        changed = before[:2] != after[:2] or before[2] is not after[2]
+        self._remember(block, head, size, changed=changed)
+        return head
+
+    def _remember(self, block: bytes, head: Head, size: int, *, changed: bool) -> None:
+        self._known_bytes += len(block) + size
+        if changed or self._known_bytes > REMEMBERED_BYTES_MAX:
             self._known.clear()
+            self._known_bytes = 0
         else:
             self._known[block] = head
-        return head
 
     def _table(self) -> tuple[int, int, Any]:
         """What differs after any change of the table: an entry that comes in is a new object in first place."""
@@ -109,36 +115,42 @@ def _head(fields: list[tuple[str, str]]) -> Head:
             pseudo[name] = value
         elif not _is_name(name) or name in _CONNECTION_HEADERS or not _is_value(value):
             return _MALFORMED
+        elif name == "te" and value.lower() != "trailers":
+            return _MALFORMED
         else:
             regular.append((name, value))
-    if not pseudo.keys() <= {":method", ":scheme", ":path", ":authority"} or not pseudo.get(":path"):
+    if not pseudo.keys() <= _PSEUDO or not (pseudo.get(":path") and pseudo.get(":method") and ":scheme" in pseudo):
         return _MALFORMED
     return _call(pseudo, regular)
 
 
 def _call(pseudo: dict[str, str], regular: list[tuple[str, str]]) -> Head:
-    given = dict(regular)
+    path, given = pseudo[":path"], dict(regular)
     kind = given.get("content-type", "")
     if kind != "application/grpc" and not kind.startswith(("application/grpc+", "application/grpc;")):
-        return Head(pseudo[":path"], (), None, http_status=415)
-    if pseudo.get(":method") != "POST":
-        return Head(pseudo[":path"], (), None, http_status=405)
+        return Head(path, ending=_http_only(415))
+    if pseudo[":method"] != "POST":
+        return Head(path, ending=_http_only(405) + field("allow", "POST"))
     timeout, encoding = given.get("grpc-timeout"), given.get("grpc-encoding", "identity")
     if timeout is not None and not _is_timeout(timeout):
-        return _MALFORMED
+        return Head(path, ending=OPENING + trailers(INTERNAL, "grpc-timeout is no time", ()))
+    if encoding not in ENCODINGS:
+        text = f"compression {encoding[:32]!r} is not offered"
+        return Head(path, ending=OPENING + trailers(UNIMPLEMENTED, text, ()))
     timeout_s = int(timeout[:-1]) * _UNITS_S[timeout[-1]] if timeout else None
     try:
-        metadata = tuple(_pair(name, value) for name, value in regular if name not in _RESERVED)
+        metadata = tuple(pair for name, value in regular if name not in _RESERVED for pair in _pairs(name, value))
     except binascii.Error:
         return _MALFORMED
-    unsupported = "" if encoding in ENCODINGS else encoding
-    return Head(pseudo[":path"], metadata, timeout_s, unsupported=unsupported, encoding=encoding)
+    return Head(path, metadata, timeout_s, encoding=encoding)
 
 
-def _pair(name: str, value: str) -> tuple[str, str | bytes]:
-    if name.endswith("-bin"):
-        return name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
-    return name, value
+def _pairs(name: str, value: str) -> list[tuple[str, str | bytes]]:
+    """A header as metadata; bytes come in base64, with or without its padding, and several joined by commas."""
+    if not name.endswith("-bin"):
+        return [(name, value)]
+    parts = value.split(",")
+    return [(name, base64.b64decode(part + "=" * (-len(part) % 4), validate=True)) for part in parts]
 
 
 def integer(value: int) -> bytes:
@@ -158,8 +170,11 @@ def field(name: str, value: str | bytes) -> bytes:
     return b"\x00" + integer(len(name)) + name.encode() + integer(len(text)) + text
 
 
-STATUS_200: Final = b"\x88"  # RFC 7541, appendix A, entry 8
-OPENING: Final = STATUS_200 + field("content-type", "application/grpc")
+OPENING: Final = (
+    b"\x88"  # :status 200 (RFC 7541, appendix A, entry 8)
+    + field("content-type", "application/grpc")
+    + field("grpc-accept-encoding", ",".join(ENCODINGS))
+)
 """The headers before an answer."""
 _OK: Final = field("grpc-status", "0")
 
@@ -172,10 +187,12 @@ def trailers(code: int, text: str, metadata: Iterable[tuple[str, str | bytes]]) 
     return field("grpc-status", str(code)) + message + b"".join([field(name, value) for name, value in metadata])
 
 
-def http_only(status: int) -> bytes:
+def _http_only(status: int) -> bytes:
     """The headers of an answer to what is no gRPC call."""
-    return (
-        field(":status", str(status))
-        + field("content-type", "application/grpc")
-        + trailers(2, "expected a POST of content type application/grpc", ())
-    )
+    text = "expected a POST of content type application/grpc"
+    return field(":status", str(status)) + field("content-type", "application/grpc") + trailers(UNKNOWN, text, ())
+
+
+def _too_much(bytes_max: int) -> Head:
+    text = f"metadata may have {bytes_max} bytes; this call has more"
+    return Head("", ending=OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))

@@ -1,43 +1,38 @@
 """One HTTP/2 connection as it listens: bytes into frames, frames into calls.
 
 Rule: what a peer can make us keep or do is bounded: streams, bytes of headers and messages, frames that carry no call,
-answers that it does not read. What breaks the protocol ends the connection as RFC 9113 has it.
+frames in one turn of the loop. What breaks the protocol ends the call or the connection as RFC 9113 has it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from reference_service.http2 import frames as wire
-from reference_service.http2.control import Control
 from reference_service.http2.frames import ConnectionBrokenError
 from reference_service.http2.headers import READ_FACTOR, HeaderReader
-from reference_service.http2.outgoing import Outgoing
+from reference_service.http2.limits import FAIR_STREAMS
+from reference_service.http2.lasting import Lasting
 from reference_service.http2.stream import Stream
 
 if TYPE_CHECKING:
+    from reference_service.http2.headers import Head
     from reference_service.http2.server import Server
 
 REPLENISH_BYTES: Final = 1 << 15
-WINDOW_BYTES: Final = 16 << 20
-WRITE_BUFFER_BYTES: Final = 1 << 20
-BEGIN_LIMIT_S: Final = 10.0
+FRAMES_A_TURN: Final = 256
+"""Of one connection, before others have theirs: some milliseconds at most."""
+CRUMB_BYTES: Final = 128
+"""Data in pieces smaller than this costs more than it carries; the last piece of a message may be."""
 
 
-class Incoming(Control):
+class Incoming(Lasting):
     """The receiving side of a connection."""
 
-    transport: asyncio.Transport
-
     def __init__(self, server: Server) -> None:
-        super().__init__()
-        self.server, self.limits = server, server.limits
-        self.leaving = False
-        self.quiet = asyncio.Event()
+        super().__init__(server)
         self._reader = HeaderReader(self.limits.metadata_bytes)
         self._rest = b""
-        self._begun = False
         self._received = 0
         self._unfinished: tuple[int, int, bytes] | None = None
 
@@ -55,85 +50,59 @@ class Incoming(Control):
         """All of a call's data has come."""
         raise NotImplementedError
 
-    # asyncio's side
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the peer, who has some seconds to begin."""
-        self.transport = transport  # type: ignore[assignment] # a stream's
-        self.out = Outgoing(self.loop, self.transport)
-        self.transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self.server.connections.add(self)  # type: ignore[arg-type] # only Connection is made
-        settings = (
-            (wire.MAX_CONCURRENT_STREAMS, self.limits.streams),
-            (wire.INITIAL_WINDOW_SIZE, self.limits.message_bytes + wire.DEFAULT_WINDOW),
-            (wire.MAX_HEADER_LIST_SIZE, self.limits.metadata_bytes),
-        )
-        self.out.frame(wire.SETTINGS, 0, 0, b"".join(wire.SETTING.pack(*item) for item in settings))
-        self.out.grant(0, WINDOW_BYTES - wire.DEFAULT_WINDOW)
-        self._patience = self.loop.call_later(BEGIN_LIMIT_S, self.transport.abort)
+    # bytes
 
     def data_received(self, data: bytes) -> None:
-        """Take in all whole frames."""
-        data = self._rest + data if self._rest else data
+        """Take in all whole frames, or as many as may be in one turn."""
+        if self.closing:
+            return
+        self._rest = self._rest + data if self._rest else data
+        if not self.busy:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        data = self._rest
         try:
-            self._rest = data[self._read(data) :]
+            position, more = self._read(data)
         except ConnectionBrokenError as error:
             self._rest = b""
-            said = wire.U32.pack(self.last_stream) + wire.U32.pack(error.code) + str(error).encode()
-            self.out.frame(wire.GOAWAY, 0, 0, said)
-            self.out.flush()
-            self.transport.close()
+            self.server.counts.refuse("flood" if error.code == wire.ENHANCE_YOUR_CALM else "protocol")
+            self.out.goaway(self.last_stream, error.code, str(error))
+            self.close()
+            return
+        self._rest = data[position:]
+        if more is not self.busy:
+            self.read_on(busy=more)
+        if more:
+            self.loop.call_soon(self._take_in)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody waits for the open calls any more."""
-        del exc
-        self._patience.cancel()
-        self.server.connections.discard(self)
-        for stream in list(self.streams.values()):
-            self.forget(stream)
-
-    def pause_writing(self) -> None:
-        """The peer does not read: nothing more is read from it, so that no more answers come up."""
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        self.transport.resume_reading()
-
-    def forget(self, stream: Stream) -> None:
-        """A call is over; a handler that still works on it is stopped."""
-        self.streams.pop(stream.id, None)
-        if stream.timer is not None:
-            stream.timer.cancel()
-        if stream.task is not None and stream.task is not asyncio.current_task(self.loop):
-            stream.task.cancel()
-        if not self.streams:
-            self.quiet.set()
-
-    # frames
-
-    def _read(self, data: bytes) -> int:
-        """Take in whole frames; how many bytes they were."""
+    def _read(self, data: bytes) -> tuple[int, bool]:
+        """Take in whole frames; how many bytes they were, and whether there are more than one turn may take."""
         position, size, unpack = 0, len(data), wire.HEAD.unpack_from
-        if not self._begun:
+        if not self.greeted:
             position = len(wire.PREFACE)
             if data[:position] != wire.PREFACE[:size]:
                 raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "this is no HTTP/2")
-            if size < position:
-                return 0
-            self._begun = True
-            self._patience.cancel()
-        while size - position >= wire.HEAD_BYTES and not self.transport.is_closing():
+            if size < position + wire.HEAD_BYTES:
+                return 0, False
+            if data[position + 3] != wire.SETTINGS or data[position + 4] & wire.ACK:
+                raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "a greeting without settings")
+        for _ in range(FRAMES_A_TURN):
+            if size - position < wire.HEAD_BYTES or self.closing:
+                return position, False
             high, low, kind, flags, number = unpack(data, position)
             length = high << 8 | low
             if length > wire.FRAME_MAX:
                 raise ConnectionBrokenError(wire.FRAME_SIZE_ERROR, "a frame that is too large")
             end = position + wire.HEAD_BYTES + length
             if end > size:
-                break
+                return position if self.greeted else 0, False
             self._frame(kind, flags, number & wire.LAST_STREAM, data[position + wire.HEAD_BYTES : end])
+            self.greeted = True
             position = end
-        return position
+        return position, True
+
+    # frames
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._unfinished and (kind != wire.CONTINUATION or number != self._unfinished[0]):
@@ -145,7 +114,7 @@ class Incoming(Control):
             if flags & wire.END_HEADERS:
                 self._on_headers(flags, number, block)
             else:
-                self._unfinished = (number, flags, block)
+                self._unfinished, self.unfinished_since_s = (number, flags, block), self.loop.time()
         elif kind == wire.CONTINUATION:
             self._on_continuation(flags, payload)
         else:
@@ -154,22 +123,43 @@ class Incoming(Control):
     def _on_headers(self, flags: int, number: int, block: bytes) -> None:
         head = self._reader.read(block)
         stream = self.streams.get(number)
-        if stream is not None:  # a client's trailers end what it sends, and say nothing that counts here
-            if not flags & wire.END_STREAM or stream.closed_by_peer:
-                raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "headers in the middle of a call")
-            self.data_whole(stream)
+        if stream is not None or number <= self.last_stream:
+            self._on_trailers(flags, stream, head)
             return
-        if not number & 1 or number <= self.last_stream:
+        if not number & 1:
             raise ConnectionBrokenError(wire.PROTOCOL_ERROR, f"stream {number} can't be opened")
         self.last_stream = number
-        if self.leaving or len(self.streams) >= self.limits.streams or head.malformed:
+        if self.leaving or head.malformed or self._crowded():
             self.idle()
             self.out.reset(number, wire.PROTOCOL_ERROR if head.malformed else wire.REFUSED_STREAM)
             return
-        stream = self.streams[number] = Stream(number, head, self.out.stream_credit)
+        stream = self.streams[number] = Stream(number, head, self.out.stream_credit, self.loop.time())
+        self.server.counts.calls += 1
         self.headers_whole(stream)
         if flags & wire.END_STREAM and number in self.streams:
             self.data_whole(stream)
+
+    def _crowded(self) -> bool:
+        """Whether too many calls are open, here or in all."""
+        count = len(self.streams)
+        crowded = count >= self.limits.streams or (
+            count >= FAIR_STREAMS and self.server.counts.calls >= self.limits.calls
+        )
+        if crowded:
+            self.server.counts.refuse("streams")
+        return crowded
+
+    def _on_trailers(self, flags: int, stream: Stream | None, head: Head) -> None:
+        """Headers of a call that was begun: they end what the client sends, and say nothing that counts here."""
+        if head.path or not flags & wire.END_STREAM:
+            raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "headers of a call that was begun before")
+        self.idle()
+        if stream is not None and stream.closed_by_peer:
+            self.out.reset(stream.id, wire.STREAM_CLOSED)
+            self.forget(stream)
+        elif stream is not None:
+            self.data_whole(stream)
+        # else of a call that is over here; they were on their way
 
     def _on_continuation(self, flags: int, payload: bytes) -> None:
         if self._unfinished is None:
@@ -181,23 +171,32 @@ class Incoming(Control):
             raise ConnectionBrokenError(wire.ENHANCE_YOUR_CALM, "headers without end")
         self._unfinished = None if flags & wire.END_HEADERS else (number, first, block)
         if flags & wire.END_HEADERS:
+            self.unfinished_since_s = None
             self._on_headers(first, number, block)
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
-        self._received += len(payload) + wire.HEAD_BYTES
+        self._received += len(payload)
         if self._received >= REPLENISH_BYTES:
             self.out.grant(0, self._received)
             self._received = 0
         payload = wire.unpadded(flags, payload)
-        if not payload:
+        ends = flags & wire.END_STREAM
+        if len(payload) < CRUMB_BYTES and not ends:
             self.idle()
         stream = self.streams.get(number)
         if stream is None or stream.closed_by_peer:
-            if not number or number > self.last_stream:
-                raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "data on a stream that was not opened")
-            return  # of a call that is over here; it was on its way
+            self._on_stray_data(number, stream)
+            return
         stream.take(payload)
-        if stream.feed is not None or stream.arrived > self.limits.message_bytes:
+        if not ends or stream.feed is not None:
             self.data_more(stream)
-        if flags & wire.END_STREAM and number in self.streams:
+        if ends and number in self.streams:
             self.data_whole(stream)
+
+    def _on_stray_data(self, number: int, stream: Stream | None) -> None:
+        """Data of a call that is over here was on its way; any other breaks the protocol."""
+        if not number or number > self.last_stream:
+            raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "data on a stream that was not opened")
+        if stream is not None:
+            self.out.reset(number, wire.STREAM_CLOSED)
+            self.forget(stream)

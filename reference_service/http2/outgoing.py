@@ -52,6 +52,10 @@ class Outgoing:
         """End a stream without an answer, or after one that came before the call was whole."""
         self.frame(wire.RST_STREAM, 0, number, wire.U32.pack(code))
 
+    def goaway(self, last: int, code: int, text: str = "") -> None:
+        """Say that calls behind stream `last` are not taken."""
+        self.frame(wire.GOAWAY, 0, 0, wire.U32.pack(last) + wire.U32.pack(code) + text.encode())
+
     def headers(self, number: int, block: bytes, *, end: bool) -> None:
         """Send a header block, in as many frames as it takes."""
         first, rest = block[: wire.FRAME_MAX], block[wire.FRAME_MAX :]

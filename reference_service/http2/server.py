@@ -1,92 +1,134 @@
 """A gRPC server on asyncio: listens, knows the methods, and leaves without losing a call.
 
-Rule: what `grpc.aio.Server` offers and this service uses, by the same names, so that one can stand in for the other.
+Rule: what `grpc.aio.Server` offers and this service uses, by the same names, so that gRPC's own packages can add theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reference_service.http2.connection import Connection
+from reference_service.http2.accepting import Doorway
+from reference_service.http2.limits import Counts, ServerLimits
+from reference_service.http2.queue import CallQueue
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import grpc
 
-BACKLOG = 1024
+    from reference_service.http2.connection import Connection
+    from reference_service.http2.queue import Refusal
+
+LOOK_INTERVAL_S: Final = 0.5
+"""How often slow peers are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Bounds on one connection: calls open, and bytes of a message and of a call's headers."""
+class Method(NamedTuple):
+    """What answers a method, and where its calls wait; None if they are begun at once."""
 
-    streams: int = 1024
-    message_bytes: int = 1 << 20
-    metadata_bytes: int = 8 << 10
-
-
-class _Asked(NamedTuple):
-    """What gRPC's generic handlers want to know of a call to find its method."""
-
-    method: str
-    invocation_metadata: tuple[()] = ()
+    handler: Any
+    queue: CallQueue | None
 
 
 class Server:
     """Answers calls by the handlers added to it."""
 
-    def __init__(self, limits: ConnectionLimits | None = None) -> None:
-        self.limits = limits or ConnectionLimits()
+    def __init__(self, limits: ServerLimits | None = None) -> None:
+        self.limits = limits or ServerLimits()
+        self.counts = Counts()
         self.connections: set[Connection] = set()
-        self._generic: list[grpc.GenericRpcHandler[Any, Any]] = []
-        self._methods: dict[str, Any] = {}
-        self._listening: list[tuple[socket.socket, ssl.SSLContext | None]] = []
-        self._servers: list[asyncio.Server] = []
+        self._methods: dict[str, Method] = {}
+        self._queues: dict[str, CallQueue] = {}
+        self._doorway: Doorway | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._leave_by_s: float | None = None
+        self._farewells: set[asyncio.Task[None]] = set()
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler[Any, Any]]) -> None:
-        """Offer the methods that these know."""
-        self._generic.extend(handlers)
+        """Nothing: gRPC's packages give the same handlers by name, too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Offer these methods of a service."""
-        self._methods |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
+        """Offer these methods of a service, instead of those that were offered under the same names."""
+        for name, handler in handlers.items():
+            path = f"/{service}/{name}"
+            self._methods[path] = Method(handler, self._queues.get(path))
 
-    def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Bind to an address, with port 0 to a free port; the port. Raises OSError."""
-        bound = socket.create_server((host, port), backlog=BACKLOG, reuse_port=True)
-        self._listening.append((bound, tls))
-        return int(bound.getsockname()[1])
+    def add_queue(
+        self, service: str, name: str, waiting_max: int, refuse: Callable[[int], Refusal], count: Callable[[], None]
+    ) -> None:
+        """Have a method's calls wait for their turn, up to `waiting_max`; see CallQueue."""
+        self._queues[f"/{service}/{name}"] = CallQueue(waiting_max, refuse, count)
+
+    def listen(self, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None = None) -> int:
+        """Bind to an address, with port 0 to a free port; the port. `tls` gives each connection its context.
+
+        Raises:
+            OSError: the address can't be had.
+        """
+        self._doorway = Doorway(self, host, port, tls)
+        return self._doorway.port
 
     async def start(self) -> None:
         """Take connections."""
-        loop = asyncio.get_running_loop()
-        for bound, tls in self._listening:
-            self._servers.append(await loop.create_server(lambda: Connection(self), sock=bound, ssl=tls))
+        assert self._doorway is not None  # noqa: S101 - listen comes first
+        self._doorway.open()
+        self._looking = asyncio.get_running_loop().create_task(self._look_after())
 
     async def stop(self, limit_s: float) -> None:
         """Take no more connections and calls, finish those that are open for up to `limit_s`, and close."""
-        for server in self._servers:
-            server.close()
-        await asyncio.gather(*(connection.leave(limit_s) for connection in self.connections))
+        self._leave_by_s = asyncio.get_running_loop().time() + limit_s
+        for connection in self.connections:
+            self._see_off(connection)
+        doorway, self._doorway = self._doorway, None
+        if doorway is not None:
+            await doorway.close(limit_s)
+        while self._farewells:
+            await asyncio.wait(self._farewells)
+        if self._looking is not None:
+            self._looking.cancel()
 
-    def method(self, path: str) -> Any:
-        """The handler of a method; None if it is not offered."""
-        found = self._methods.get(path)
-        if found is None:
-            asked: Any = _Asked(path)
-            for handler in self._generic:
-                found = handler.service(asked)
-                if found is not None:
-                    self._methods[path] = found
-                    break
-        return found
+    def _see_off(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(connection.leave((self._leave_by_s or 0) - loop.time()))
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
-    def streams_requests(self, path: str) -> bool:
-        """Whether a method takes several messages, and so begins before all have come."""
-        method = self.method(path)
-        return bool(method is not None and method.request_streaming)
+    def method(self, path: str) -> Method | None:
+        """What answers a method; None if it is not offered."""
+        return self._methods.get(path)
+
+    # what connections use
+
+    def joined(self, connection: Connection) -> None:
+        """A connection was made; one that comes while the server leaves is taken, and seen off."""
+        self.connections.add(connection)
+        if self._leave_by_s is not None:
+            self._see_off(connection)
+
+    def relieved(self, asking: Connection) -> bool:
+        """Have who holds most hold less; whether that was another than the one `asking`."""
+        most = max(self.connections, key=lambda connection: connection.held_bytes)
+        if most is asking:
+            return False
+        most.shed()
+        return True
+
+    def has_room(self, greeting: int) -> bool:
+        """Whether one more connection may be made, beside those that are being greeted."""
+        return len(self.connections) + greeting < self.limits.connections
+
+    def made_room(self) -> bool:
+        """Have a connection without calls end, first one that has said nothing; whether there was any."""
+        unused = [connection for connection in self.connections if not connection.streams]
+        if unused:
+            min(unused, key=lambda connection: (connection.greeted, connection.since_s)).make_way()
+        return bool(unused)
+
+    async def _look_after(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(LOOK_INTERVAL_S, self.limits.slow_s / 2))
+            for connection in list(self.connections):
+                connection.look_after(loop.time())

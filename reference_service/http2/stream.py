@@ -5,49 +5,48 @@ Rule: holds state and no logic of the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
 
     from reference_service.http2.headers import Head
 
+NEVER: Final = float("inf")
+
 
 class Stream:
-    """A call that is not over. `credit` is how many bytes of data the peer still takes on it."""
+    """A call that is not over, since `opened_s`. `credit` is how many bytes of data the peer still takes on it.
+
+    `body` is what arrived and was not taken, `pending` and `ending` what was not sent, `feed` the messages of a method
+    that takes several; `held` is how many bytes of all that are counted. `waits_since_s` is since when the call waits
+    for its peer, NEVER if it does not; `opened` says that headers of the answer were sent.
+    """
 
     __slots__ = (
-        "arrived",
-        "closed_by_peer",
-        "credit",
-        "ending",
-        "feed",
-        "head",
-        "id",
-        "pending",
-        "received",
-        "task",
-        "timer",
-    )
+        "body", "closed_by_peer", "credit", "ending", "feed", "head", "held", "id", "opened", "opened_s", "pending",
+        "queued", "room", "task", "timer", "waits_since_s",
+    )  # fmt: skip
 
-    def __init__(self, number: int, head: Head, credit: int) -> None:
+    def __init__(self, number: int, head: Head, credit: int, now_s: float) -> None:
         self.id, self.head, self.credit = number, head, credit
-        self.received: list[bytes] = []
-        self.arrived = 0
-        self.closed_by_peer = False
+        self.opened_s = self.waits_since_s = now_s
+        self.body: bytes | bytearray = b""
+        self.closed_by_peer = self.opened = False
         self.feed: asyncio.Queue[bytes | None] | None = None
+        self.queued = 0
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.pending = b""
         self.ending: bytes | None = None
+        self.room: asyncio.Future[None] | None = None
+        self.held = 0
 
     def take(self, data: bytes) -> None:
-        """Keep what arrived."""
-        self.received.append(data)
-        self.arrived += len(data)
-
-    def whole(self) -> bytes:
-        """All that arrived and was not taken yet."""
-        parts, self.received = self.received, []
-        self.arrived = 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        """Keep what arrived; pieces are joined, because a small object for each would weigh many times its bytes."""
+        if not self.body:
+            self.body = data
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += data

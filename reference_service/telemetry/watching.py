@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from reference_service.auth.tls import ServerIdentity
     from reference_service.calls import FrontDoor
+    from reference_service.http2.server import Server
     from reference_service.overload import Admission
     from reference_service.serving import ServedModels
     from reference_service.telemetry.metrics import Metrics
@@ -53,6 +54,16 @@ def watch(
     if door.quota:
         quota = door.quota
         metrics.by_label["quota_used"] = ("Inferences of today, by client.", "client", lambda: quota.used)
+
+
+def watch_server(metrics: Metrics, server: Server) -> None:
+    """Have `metrics` read what is open and held, and what was refused before it came to an inference."""
+    counts = server.counts
+    metrics.gauges["connections"] = ("Connections open.", lambda: len(server.connections))
+    metrics.gauges["calls_open"] = ("Calls open, of every kind.", lambda: counts.calls)
+    metrics.gauges["held_bytes"] = ("Bytes of messages not whole, not begun or not read.", lambda: counts.held_bytes)
+    refused = "Connections and calls refused before a handler saw them, by reason."
+    metrics.by_label["transport_refusals"] = (refused, "reason", lambda: counts.refused)
 
 
 def watch_drift(metrics: Metrics, models: ServedModels, drifts: Mapping[str, Drift]) -> None:

@@ -32,8 +32,7 @@ from reference_service.telemetry import PredictionLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import grpc
-
+    from reference_service.auth.tls import ServerIdentity
     from reference_service.registry import ModelVersion
     from reference_service.telemetry.traces import Tracer
 
@@ -82,7 +81,7 @@ def in_process(
     predictions: PredictionLog | None = None,
     door: FrontDoor | None = None,
     tracer: Tracer | None = None,
-    credentials: grpc.ServerCredentials | None = None,
+    identity: ServerIdentity | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     listen: str = "127.0.0.1:0",
 ) -> Iterator[InProcess]:
@@ -97,7 +96,7 @@ def in_process(
 
     async def begin() -> InProcess:
         health = Health()
-        server, address = await start(servicer, health, door, Listener(listen, credentials, limits))
+        server, address = await start(servicer, health, door, Listener(listen, identity, limits))
         return InProcess(address, loop, server, servicer, health)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)

@@ -54,7 +54,7 @@ def ask(address: str, client: Identity | None = None, authority: Identity = AUTH
 @pytest.fixture
 def encrypted(tmp_path: Path, tiny_version: ModelVersion) -> Iterator[InProcess]:
     signed("server", AUTHORITY).write(tmp_path)
-    with in_process(tiny_version, credentials=identity(tmp_path).credentials()) as running:
+    with in_process(tiny_version, identity=identity(tmp_path)) as running:
         yield running
 
 
@@ -88,7 +88,7 @@ def test_with_mutual_tls_a_client_needs_a_certificate_and_a_listed_one_is_a_call
 ) -> None:
     signed("server", AUTHORITY).write(tmp_path)
     door = FrontDoor(Authenticator(None, None, {"billing": ("infer",)}), mutual=True)
-    with in_process(tiny_version, credentials=identity(tmp_path, mutual=True).credentials(), door=door) as running:
+    with in_process(tiny_version, identity=identity(tmp_path, mutual=True), door=door) as running:
         assert ask(running.address) is grpc.StatusCode.UNAVAILABLE
         assert ask(running.address, signed("billing", signed("other"))) is grpc.StatusCode.UNAVAILABLE
         assert ask(running.address, signed("stranger", AUTHORITY)) is grpc.StatusCode.UNAUTHENTICATED
@@ -108,11 +108,10 @@ def test_files_that_make_no_identity_are_refused_at_the_start(tmp_path: Path, ch
     signed("server", AUTHORITY).write(tmp_path)
     change(tmp_path)
     with pytest.raises(StartError, match=text):
-        identity(tmp_path).credentials()
+        identity(tmp_path)
 
 
 def test_how_long_it_still_holds_is_known(tmp_path: Path) -> None:
     signed("server", AUTHORITY).write(tmp_path)
     held = identity(tmp_path)
-    held.credentials()
     assert 3500 < held.seconds_left() <= 3600

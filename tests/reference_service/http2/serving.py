@@ -15,15 +15,16 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from reference_service.http2 import frames as wire
-from reference_service.http2.server import ConnectionLimits, Server
+from reference_service.http2.limits import ServerLimits
+from reference_service.http2.server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SERVICE = "test.Echo"
 LIMIT_S = 10.0
-LIMITS = ConnectionLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
+LIMITS = ServerLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
 
 
 @dataclass
@@ -82,7 +83,7 @@ def _methods(stopped: list[bytes]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def serving(tls: ssl.SSLContext | None = None, limits: ConnectionLimits = LIMITS) -> Iterator[Serving]:
+def serving(tls: Callable[[], ssl.SSLContext] | None = None, limits: ServerLimits = LIMITS) -> Iterator[Serving]:
     """The test methods, health and reflection on a free port."""
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -91,7 +92,7 @@ def serving(tls: ssl.SSLContext | None = None, limits: ConnectionLimits = LIMITS
 
     async def begin() -> Serving:
         server, checks = Server(limits), health.aio.HealthServicer()
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, _methods(stopped)),))
+        server.add_registered_method_handlers(SERVICE, _methods(stopped))
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         told = reflection.aio.ReflectionServicer((SERVICE, "grpc.health.v1.Health"))
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)

@@ -166,7 +166,7 @@ def test_over_mutual_tls_the_certificate_names_the_caller(tmp_path: Path) -> Non
     tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
     tls.load_verify_locations(tmp_path / "ca.pem")
     tls.verify_mode = ssl.CERT_REQUIRED
-    with serving(tls) as running:
+    with serving(lambda: tls) as running:
         known = grpc.ssl_channel_credentials(authority.chain_pem, client.key_pem, client.chain_pem)
         with grpc.secure_channel(running.address, known) as opened:
             assert call(opened, "who")(b"", timeout=LIMIT_S) == repr([b"localhost", b"127.0.0.1"]).encode()

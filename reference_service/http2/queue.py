@@ -1,0 +1,81 @@
+"""Calls that wait for their turn on the event loop, a bounded number of them.
+
+Rule: a turn of the loop begins a few calls and then looks at its sockets again, so that what can't be taken is refused
+within milliseconds, and health never waits for all who wait. How few follows from how long turns take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from reference_service.http2.headers import OPENING, trailers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reference_service.http2.connection import Connection
+    from reference_service.http2.stream import Stream
+
+    Refusal = tuple[int, str, Iterable[tuple[str, str | bytes]]]
+
+TURN_S: Final = 0.005
+"""How long a turn may take before fewer calls are begun in the next: a tenth of a latency objective of 50 ms."""
+EACH_TURN_MAX: Final = 64
+REFUSAL_S: Final = 0.05
+"""How long a refusal once written is used again: a hint when to come back is no better than that."""
+
+
+class CallQueue:
+    """At most `waiting_max` calls; `refuse` gives code, text and metadata for those beyond, and is told of each."""
+
+    def __init__(self, waiting_max: int, refuse: Callable[[int], Refusal], count: Callable[[], None]) -> None:
+        self._waiting: deque[tuple[Connection, Stream]] = deque()
+        self._waiting_max = waiting_max
+        self._refuse, self._count = refuse, count
+        self._each_turn, self._begun = EACH_TURN_MAX, 0
+        self._loop = asyncio.get_running_loop()
+        self._turned_s, self._turning = 0.0, False
+        self._refusal, self._refusal_until_s = b"", 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may wait."""
+        return len(self._waiting) >= self._waiting_max
+
+    def put(self, connection: Connection, stream: Stream) -> bool:
+        """Have a call begun when it is its turn; whether that is now."""
+        if not self._turning:
+            self._turning, self._turned_s = True, 0.0
+            self._loop.call_soon(self._turn)
+        if self._begun < self._each_turn and not self._waiting:
+            self._begun += 1
+            connection.begin(stream)
+            return True
+        self._waiting.append((connection, stream))
+        return False
+
+    def refusal(self) -> bytes:
+        """The header block for a call that can't wait; counted."""
+        self._count()
+        now_s = self._loop.time()
+        if now_s >= self._refusal_until_s:
+            self._refusal = OPENING + trailers(*self._refuse(len(self._waiting)))
+            self._refusal_until_s = now_s + REFUSAL_S
+        return self._refusal
+
+    def _turn(self) -> None:
+        now_s = self._loop.time()
+        if self._turned_s:
+            late = now_s - self._turned_s > TURN_S
+            self._each_turn = max(1, self._each_turn // 2) if late else min(EACH_TURN_MAX, self._each_turn + 1)
+        self._turned_s, self._begun = now_s, 0
+        while self._waiting and self._begun < self._each_turn:
+            connection, stream = self._waiting.popleft()
+            if connection.streams.get(stream.id) is stream:  # it may have been given up meanwhile
+                self._begun += 1
+                connection.begin(stream)
+        self._turning = self._begun > 0
+        if self._turning:
+            self._loop.call_soon(self._turn)
