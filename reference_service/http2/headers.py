@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import hpack
 
-from reference_service.http2.frames import COMPRESSION_ERROR, ConnectionBrokenError
+from reference_service.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,6 +82,8 @@ class HeaderReader:
         before = self._table()
         try:
             fields: list[Any] = list(self._decoder.decode(block))
+        except hpack.OversizedHeaderListError as error:
+            raise ConnectionBrokenError(ENHANCE_YOUR_CALM, "headers without end") from error
         except (hpack.HPACKError, IndexError) as error:  # IndexError: an integer cut short
             raise ConnectionBrokenError(COMPRESSION_ERROR, "headers that can't be read") from error
         size = sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in fields)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TURN_S: Final = 0.005
 """How long a turn may take before fewer calls are begun in the next: a tenth of a latency objective of 50 ms."""
-EACH_TURN_MAX: Final = 64
+EACH_TURN_FIRST, EACH_TURN_MAX = 4, 64
 REFUSAL_S: Final = 0.05
 """How long a refusal once written is used again: a hint when to come back is no better than that."""
 
@@ -34,7 +34,7 @@ class CallQueue:
         self._waiting: deque[tuple[Connection, Stream]] = deque()
         self._waiting_max = waiting_max
         self._refuse, self._count = refuse, count
-        self._each_turn, self._begun = EACH_TURN_MAX, 0
+        self._each_turn, self._begun = EACH_TURN_FIRST, 0
         self._loop = asyncio.get_running_loop()
         self._turned_s, self._turning = 0.0, False
         self._refusal, self._refusal_until_s = b"", 0.0
@@ -42,7 +42,7 @@ class CallQueue:
     @property
     def full(self) -> bool:
         """Whether no more may wait."""
-        return len(self._waiting) >= self._waiting_max
+        return len(self._waiting) + self._begun >= self._waiting_max
 
     def put(self, connection: Connection, stream: Stream) -> bool:
         """Have a call begun when it is its turn; whether that is now."""
@@ -68,8 +68,7 @@ class CallQueue:
     def _turn(self) -> None:
         now_s = self._loop.time()
         if self._turned_s:
-            late = now_s - self._turned_s > TURN_S
-            self._each_turn = max(1, self._each_turn // 2) if late else min(EACH_TURN_MAX, self._each_turn + 1)
+            self._each_turn = _how_many(self._each_turn, now_s - self._turned_s)
         self._turned_s, self._begun = now_s, 0
         while self._waiting and self._begun < self._each_turn:
             connection, stream = self._waiting.popleft()
@@ -79,3 +78,10 @@ class CallQueue:
         self._turning = self._begun > 0
         if self._turning:
             self._loop.call_soon(self._turn)
+
+
+def _how_many(before: int, took_s: float) -> int:
+    """How many calls to begin in a turn, after one that took so long."""
+    if took_s > TURN_S:
+        return max(1, before // 2)
+    return min(EACH_TURN_MAX, 2 * before) if took_s < TURN_S / 2 else before

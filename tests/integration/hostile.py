@@ -47,7 +47,7 @@ ISSUER_KEY, STRANGERS_KEY = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed2551
 MESSAGE_BYTES_MAX = 1 << 20
 TOLD_OF_REFUSALS = {"time", "level", "event", "reason", "request_id", "untold_before"}
 MADE_UP = re.compile(r"[0-9a-f]{16}")
-NO_ROOM = grpc.StatusCode.CANCELLED
+NO_ROOM = grpc.StatusCode.RESOURCE_EXHAUSTED
 RECOVERY_S_MAX = 2.0
 CONFIG = f"""
 [tls]

@@ -45,12 +45,13 @@ PROBE = b"are you?"
 
 @dataclass
 class Seen:
-    """What came back: `grpc-status` by stream, codes of RST_STREAM and GOAWAY, answers to pings, and the end.
+    """What came back: `grpc-status` by stream, statuses of HTTP, codes of RST_STREAM and GOAWAY, answers to pings, and the end.
 
     `last_taken` is the last stream that the service said it takes, as of its latest GOAWAY.
     """
 
     answers: dict[int, int] = field(default_factory=dict)
+    http: set[str] = field(default_factory=set)
     reset: set[int] = field(default_factory=set)
     goaway: set[int] = field(default_factory=set)
     last_taken: int = 2**31 - 1
@@ -119,6 +120,8 @@ class Wire:
             for name, value in self._decoder.decode(payload):
                 if name == "grpc-status":
                     self.seen.answers[number] = int(value)
+                elif name == ":status":
+                    self.seen.http.add(value)
 
 
 @contextlib.contextmanager

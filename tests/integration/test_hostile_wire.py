@@ -72,32 +72,51 @@ def ignored(seen: Seen) -> bool:
     return bool(seen.pongs) and not seen.grpc and not seen.goaway
 
 
+def http(status: str) -> Callable[[Seen], bool]:
+    return lambda seen: status in seen.http
+
+
+def ended_with(*codes: int) -> Callable[[Seen], bool]:
+    """A farewell with one of these codes of RFC 9113, section 7."""
+    return lambda seen: bool(seen.goaway) and seen.goaway <= set(codes)
+
+
 OK = answered(grpc.StatusCode.OK)
-BROKEN = answered(grpc.StatusCode.INTERNAL)
-"""What gRPC's documents want where a message or a header can't be read; gRPC itself answers so, before our code."""
+UNREADABLE = answered(grpc.StatusCode.INTERNAL)
+"""What gRPC's documents want where a message or its compression can't be read (statuscodes.md, compression.md)."""
+NOT_ONE = answered(grpc.StatusCode.UNIMPLEMENTED)
+"""statuscodes.md: "request cardinality violation"."""
+PROTOCOL, FLOW, SIZE, COMPRESSION, CALM = 1, 3, 6, 9, 11
 
 CALLS: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
-    # gRPC does not look at the type: what matters is that the credential and the message are good. The edge does.
-    "another content type": (changed(("content-type", "text/html")), OK),
-    "a header of HTTP/1": (changed(("connection", "close")), OK),
-    "a line break in a value": (changed(("x-a", "b\r\nx-zone: c")), OK),
-    "GET": (changed((":method", "GET")), reset),
-    "no te": (changed(("te", "")), reset),
+    # PROTOCOL-HTTP2.md: a content type that does not begin with application/grpc SHOULD be answered by HTTP's 415.
+    "another content type": (changed(("content-type", "text/html")), http("415")),
+    # RFC 9113, 8.2.2: a message with headers of a connection MUST be treated as malformed, which resets its stream.
+    "a header of HTTP/1": (changed(("connection", "close")), reset),
+    # RFC 9113, 8.2.1: so MUST a value with a line break, which a proxy might take for two headers.
+    "a line break in a value": (changed(("x-a", "b\r\nx-zone: c")), reset),
+    # RFC 9110, 15.5.6: gRPC knows POST alone.
+    "GET": (changed((":method", "GET")), http("405")),
+    # It tells servers of proxies that lose trailers. Who sends none but reads them harms nobody.
+    "no te": (changed(("te", "")), OK),
+    # RFC 9113, 8.3.1: all requests MUST have method, scheme and path; 8.2.1: names are in lower case.
     "no method": (changed((":method", "")), reset),
     "no path": (changed((":path", "")), reset),
-    "a header in capitals": (changed(("X-Upper", "1")), BROKEN),
-    "a timeout that is no time": (changed(("grpc-timeout", "soon")), BROKEN),
-    "a timeout in the past": (changed(("grpc-timeout", "-5S")), BROKEN),
-    "an unknown compression": (changed(("grpc-encoding", "snappy"), flag=1), BROKEN),
-    "compressed by nothing": (changed(flag=1), BROKEN),
-    "gzip that is none": (changed(("grpc-encoding", "gzip"), flag=1), BROKEN),
+    "a header in capitals": (changed(("X-Upper", "1")), reset),
+    "a timeout that is no time": (changed(("grpc-timeout", "soon")), UNREADABLE),
+    "a timeout in the past": (changed(("grpc-timeout", "-5S")), UNREADABLE),
+    # compression.md: UNIMPLEMENTED, with grpc-accept-encoding.
+    "an unknown compression": (changed(("grpc-encoding", "snappy"), flag=1), NOT_ONE),
+    "compressed by nothing": (changed(flag=1), UNREADABLE),
+    "gzip that is none": (changed(("grpc-encoding", "gzip"), flag=1), UNREADABLE),
     "a message said to have 4 GiB": (
         lambda service: head(1, call_headers(service)) + body(1, b"\0\xff\xff\xff\xff" + b"abc"),
         answered(grpc.StatusCode.RESOURCE_EXHAUSTED),
     ),
-    "a message cut short": (lambda service: head(1, call_headers(service)) + body(1, b"\0\0\0\0\x10abc"), ignored),
-    "no message": (lambda service: head(1, call_headers(service), END_HEADERS | END_STREAM), ignored),
-    "two messages": (lambda service: head(1, call_headers(service)) + body(1, message(GOOD) * 2), OK),
+    "a message cut short": (lambda service: head(1, call_headers(service)) + body(1, b"\0\0\0\0\x10abc"), UNREADABLE),
+    "no message": (lambda service: head(1, call_headers(service), END_HEADERS | END_STREAM), NOT_ONE),
+    "two messages": (lambda service: head(1, call_headers(service)) + body(1, message(GOOD) * 2), NOT_ONE),
+    # Not read to its end, so the table that later headers refer to is unknown, and the connection can't go on.
     "a bomb of headers": (
         lambda service: frame(
             HEADERS,
@@ -105,48 +124,57 @@ CALLS: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
             1,
             block(call_headers(service)) + b"\x40\x01a\x7f\xa1\x1e" + b"b" * 4000 + b"\xbe" * 10_000,
         ),
-        answered(grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ended_with(CALM),
     ),
 }
 
 FRAMES: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
-    "an even stream": (lambda service: call(service, GOOD, number=2), ignored),
-    "data for the connection": (fixed(frame(DATA, 0, 0, b"x")), ignored),
+    # RFC 9113, 5.1.1, 6.1, 6.2, 5.1, 8.4: each a connection error.
+    "an even stream": (lambda service: call(service, GOOD, number=2), ended_with(PROTOCOL)),
+    "data for the connection": (fixed(frame(DATA, 0, 0, b"x")), ended_with(PROTOCOL)),
     "headers for the connection": (
         lambda service: frame(HEADERS, END_HEADERS, 0, block(call_headers(service))),
-        ignored,
+        ended_with(PROTOCOL),
     ),
-    "data for a stream that is none": (fixed(frame(DATA, END_STREAM, 5, b"x")), ignored),
-    "a push from a client": (fixed(frame(PUSH_PROMISE, END_HEADERS, 1, u32(2) + b"x")), ignored),
-    "a window beyond its end": (fixed(frame(WINDOW_UPDATE, 0, 0, u32(2**31 - 1)) * 2), ignored),
-    "an unknown frame": (lambda service: frame(99, 0, 0, b"abc") + call(service, GOOD), OK),
-    "a continuation of nothing": (fixed(frame(CONTINUATION, END_HEADERS, 1, b"x")), ended),
-    "a frame of 16 MiB": (fixed(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100_000), ended),
-    "headers that can't be decoded": (fixed(frame(HEADERS, END_HEADERS, 1, b"\xff" * 8)), ended),
-    "settings of three octets": (fixed(frame(SETTINGS, 0, 0, b"abc")), ended),
-    "a window of nothing": (fixed(frame(WINDOW_UPDATE, 0, 0, u32(0))), ended),
-    "a ping of three octets": (fixed(frame(PING, 0, 0, b"abc")), ended),
-    "a negative window": (fixed(settings((4, 2**31))), ended),
-    "frames of one octet": (fixed(settings((5, 1))), ended),
-    "garbage": (fixed(b"\x16\x03\x01" * 500), ended),
-    "HTTP/1 after the greeting": (fixed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ended),
+    "data for a stream that is none": (fixed(frame(DATA, END_STREAM, 5, b"x")), ended_with(PROTOCOL)),
+    "a push from a client": (fixed(frame(PUSH_PROMISE, END_HEADERS, 1, u32(2) + b"x")), ended_with(PROTOCOL)),
+    "a window beyond its end": (fixed(frame(WINDOW_UPDATE, 0, 0, u32(2**31 - 1)) * 2), ended_with(FLOW)),  # 6.9.1
+    "an unknown frame": (lambda service: frame(99, 0, 0, b"abc") + call(service, GOOD), OK),  # 4.1: ignored
+    "a continuation of nothing": (fixed(frame(CONTINUATION, END_HEADERS, 1, b"x")), ended_with(PROTOCOL)),
+    "a frame of 16 MiB": (fixed(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100_000), ended_with(SIZE)),
+    "headers that can't be decoded": (fixed(frame(HEADERS, END_HEADERS, 1, b"\xff" * 8)), ended_with(COMPRESSION)),
+    "settings of three octets": (fixed(frame(SETTINGS, 0, 0, b"abc")), ended_with(SIZE)),
+    "a window wider by nothing": (fixed(frame(WINDOW_UPDATE, 0, 0, u32(0))), ended_with(PROTOCOL)),
+    "a ping of three octets": (fixed(frame(PING, 0, 0, b"abc")), ended_with(SIZE)),
+    "a negative window": (fixed(settings((4, 2**31))), ended_with(FLOW)),
+    "frames of one octet": (fixed(settings((5, 1))), ended_with(PROTOCOL)),
+    "garbage": (fixed(b"\x16\x03\x01" * 500), ended_with(SIZE)),
+    "HTTP/1 after the greeting": (fixed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ended_with(SIZE)),
 }
 
 FLOODS: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
+    # RFC 9113, 10.5: what costs us and carries no call may end the connection; decent clients send a few with each call.
     "calls that are reset at once": (
         lambda service: b"".join(
             call(service, GOOD, number=number) + frame(RST_STREAM, 0, number, u32(8)) for number in range(1, 10_001, 2)
         ),
-        lambda seen: bool(seen.pongs or seen.closed),
+        ended_with(CALM),
     ),
     "more streams than may be open": (
         lambda service: b"".join(head(number, call_headers(service)) for number in range(1, 4_001, 2)),
         lambda seen: bool(seen.reset),
     ),
-    "pings": (lambda service: frame(PING, 0, 0, b"12345678") * 20_000 + call(service, GOOD), OK),
-    "settings": (lambda service: frame(SETTINGS, 0, 0) * 5_000 + call(service, GOOD), OK),
-    "priorities": (lambda service: frame(PRIORITY, 0, 1, u32(3) + b"x") * 5_000 + call(service, GOOD), OK),
-    "headers without end": (lambda service: continuations(service, 20_000), ended),
+    "pings": (lambda service: frame(PING, 0, 0, b"12345678") * 20_000 + call(service, GOOD), ended_with(CALM)),
+    "settings": (lambda service: frame(SETTINGS, 0, 0) * 5_000 + call(service, GOOD), ended_with(CALM)),
+    "priorities": (lambda service: frame(PRIORITY, 0, 1, u32(3) + b"x") * 5_000 + call(service, GOOD), ended_with(CALM)),
+    "windows of an octet": (
+        lambda service: frame(WINDOW_UPDATE, 0, 0, u32(1)) * 5_000 + call(service, GOOD), ended_with(CALM)
+    ),
+    "a message in crumbs": (
+        lambda service: head(1, call_headers(service)) + body(1, b"\0", ends=False) * 5_000,
+        ended_with(CALM),
+    ),
+    "headers without end": (lambda service: continuations(service, 20_000), ended_with(CALM)),
 }
 
 

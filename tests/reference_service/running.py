@@ -23,6 +23,7 @@ from reference_service.engines.onnxruntime import make_onnxruntime_engine
 from reference_service.health import Health
 from reference_service.listening import Listener, start
 from reference_service.loading import load_engine
+from reference_service.overload import Admission
 from reference_service.server import drain
 from reference_service.servicer import InferenceServicer
 from reference_service.serving import Served, ServedModels
@@ -72,6 +73,21 @@ class InProcess:
         )
 
 
+def servicer_of(
+    version: ModelVersion,
+    servicer_type: type[InferenceServicer] = InferenceServicer,
+    engine: Any = None,
+    predictions: PredictionLog | None = None,
+    door: FrontDoor | None = None,
+    tracer: Tracer | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> InferenceServicer:
+    """What answers for `version`."""
+    models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, on_cpu), version))
+    log, admission = predictions or PredictionLog(None, "zone-t"), Admission(limits.in_flight_max)
+    return servicer_type(models, log, "zone-t", door or FrontDoor(), admission=admission, tracer=tracer)
+
+
 @contextlib.contextmanager
 def in_process(
     version: ModelVersion,
@@ -90,9 +106,7 @@ def in_process(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     door = door or FrontDoor()
-    models = ServedModels(Served(Contract.of(version.manifest), engine or load_engine(version, on_cpu), version))
-    log = predictions or PredictionLog(None, "zone-t")
-    servicer = servicer_type(models, log, "zone-t", door, tracer=tracer)
+    servicer = servicer_of(version, servicer_type, engine, predictions, door, tracer, limits)
 
     async def begin() -> InProcess:
         health = Health()

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from reference_service.before_ready import BeforeReady
-from reference_service.listening import Listener
+from reference_service.before_ready import start_before_ready
+from reference_service.calls import FrontDoor
+from reference_service.health import Health
+from reference_service.listening import Listener, offer
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import SERVICE, infer_request
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.reference_service.running import LIMIT_S, in_process
+from tests.reference_service.running import LIMIT_S, servicer_of
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reference_service.http2.server import Server
     from reference_service.registry import ModelVersion
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 REQUEST = infer_request(MODEL, "features", tiny_rows(1))
 
 
@@ -35,18 +43,26 @@ async def health_of(channel: grpc.aio.Channel, name: str) -> int:
     return int((await call).status)
 
 
+@contextlib.asynccontextmanager
+async def before_ready() -> AsyncIterator[tuple[Server, str, Health]]:
+    health = Health()
+    server, address = await start_before_ready(Listener("127.0.0.1:0"), health)
+    try:
+        yield server, address, health
+    finally:
+        health.end_watches()
+        await server.stop(0.5)
+
+
 def test_it_lives_and_is_not_ready_and_nothing_else_is_offered() -> None:
     async def scene() -> None:
-        async with (
-            BeforeReady(Listener("127.0.0.1:0")) as loading,
-            grpc.aio.insecure_channel(loading.address) as channel,
-        ):
+        async with before_ready() as (_, address, _), grpc.aio.insecure_channel(address) as channel:
             stub = GRPCInferenceServiceStub(channel)
             assert (await stub.ServerLive(pb.ServerLiveRequest())).live
             assert not (await stub.ServerReady(pb.ServerReadyRequest())).ready
             assert not (await stub.ModelReady(pb.ModelReadyRequest(name=MODEL))).ready
             for name in ("", SERVICE):
-                assert await health_of(channel, name) == health_pb2.HealthCheckResponse.NOT_SERVING
+                assert await health_of(channel, name) == NOT_SERVING
             assert await refusal(stub.ModelInfer(REQUEST)) is grpc.StatusCode.UNAVAILABLE
             assert await refusal(stub.ModelMetadata(pb.ModelMetadataRequest())) is grpc.StatusCode.UNAVAILABLE
             assert await refusal(channel.unary_unary("/other/Call")(b"")) is grpc.StatusCode.UNIMPLEMENTED
@@ -54,31 +70,20 @@ def test_it_lives_and_is_not_ready_and_nothing_else_is_offered() -> None:
     asyncio.run(scene())
 
 
-def test_a_client_that_came_early_gets_its_answer_once_the_service_is_there(tiny_version: ModelVersion) -> None:
+def test_who_came_early_gets_answers_and_the_change_of_health_on_the_same_connection(
+    tiny_version: ModelVersion,
+) -> None:
     async def scene() -> None:
-        async with BeforeReady(Listener("127.0.0.1:0")) as loading:
-            channel = grpc.aio.insecure_channel(loading.address)
+        async with before_ready() as (server, address, health), grpc.aio.insecure_channel(address) as channel:
             stub = GRPCInferenceServiceStub(channel)
             assert await refusal(stub.ModelInfer(REQUEST)) is grpc.StatusCode.UNAVAILABLE
-            serving = in_process(tiny_version, listen=loading.address)
-            running = await asyncio.to_thread(serving.__enter__)
-            assert running.address == loading.address
-        answer = await stub.ModelInfer(REQUEST, wait_for_ready=True, timeout=LIMIT_S)  # on the same channel
-        assert answer.model_name == MODEL
-        await channel.close()
-        await asyncio.to_thread(serving.__exit__, None, None, None)
-
-    asyncio.run(scene())
-
-
-def test_a_watch_that_began_early_does_not_hold_up_the_service() -> None:
-    async def scene() -> None:
-        async with BeforeReady(Listener("127.0.0.1:0")) as loading:
-            channel = grpc.aio.insecure_channel(loading.address)
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 0.4  # less than it would wait for calls in hand
-        await channel.close()
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+            assert (await watch.read()).status == NOT_SERVING
+            await offer(server, servicer_of(tiny_version), health, FrontDoor())
+            assert (await watch.read()).status == SERVING
+            assert (await stub.ModelInfer(REQUEST, timeout=LIMIT_S)).model_name == MODEL
+            assert (await stub.ServerReady(pb.ServerReadyRequest())).ready
+            assert len(server.connections) == 1
+            watch.cancel()
 
     asyncio.run(scene())

@@ -6,15 +6,18 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from reference_service.calls import FrontDoor
-from reference_service.errors import StartError
+from reference_service.errors import DETAILS, StartError
 from reference_service.health import Health
 from reference_service.listening import Listener, start
 from reference_service.protocol import open_inference_pb2 as pb
@@ -176,16 +179,18 @@ def test_an_edge_that_pings_often_is_not_sent_away(service: InProcess) -> None:
             assert next(kind for kind in arriving if kind in {ping, goaway}) == ping
 
 
-class StuckEngine:
-    """Holds the whole loop, as too many calls at once do, until the test lets go."""
+class SlowEngine:
+    """Holds the whole loop for a while, again and again."""
 
-    name = "stuck"
+    name = "slow"
+    takes_s = 0.02
 
     def __init__(self) -> None:
-        self.go_on = threading.Event()
+        self.answered = 0
 
     def infer(self, batch: Any) -> Any:
-        assert self.go_on.wait(20)
+        time.sleep(self.takes_s)
+        self.answered += 1
         return batch[:, :1]
 
     def close(self) -> None: ...
@@ -194,26 +199,37 @@ class StuckEngine:
 def test_of_more_calls_than_may_wait_the_rest_is_refused_at_once_and_those_who_wait_are_answered(
     tiny_version: ModelVersion,
 ) -> None:
-    engine, limits = StuckEngine(), Limits(in_flight_max=16)
+    engine, limits = SlowEngine(), Limits(in_flight_max=32)
+    message = infer_request(MODEL, "features", tiny_rows(1))
     with (
         in_process(tiny_version, engine=engine, limits=limits) as running,
         grpc.insecure_channel(running.address) as channel,
     ):
-        stub = GRPCInferenceServiceStub(channel)
-        calls = [stub.ModelInfer.future(infer_request(MODEL, "features", tiny_rows(1)), timeout=20) for _ in range(60)]
-        wait_for(
-            lambda: sum(call.done() for call in calls) >= 60 - 16 - 4
-        )  # a few are in the loop's hands, not waiting
-        assert {call.code() for call in calls if call.done()} == {grpc.StatusCode.CANCELLED}
-        # Whether it lives has a queue of its own, which is not full: not refused, and answered as soon as the loop is.
-        live = stub.ServerLive.future(pb.ServerLiveRequest(), timeout=20)
-        health = health_pb2_grpc.HealthStub(channel).Check.future(health_pb2.HealthCheckRequest(), timeout=20)
-        engine.go_on.set()
-        assert live.result().live
-        assert health.result().status == SERVING
+        stub, seen_after = GRPCInferenceServiceStub(channel), {}
+        calls = [stub.ModelInfer.future(message, timeout=20) for _ in range(100)]
+        for call in calls:
+            call.add_done_callback(lambda done: seen_after.setdefault(done, engine.answered))
+        wait_for(lambda: sum(call.done() for call in calls) >= 100 - 32 - 4)
+        # Neither who asks whether it lives nor who checks its health waits for those that wait.
+        before = engine.answered
+        assert stub.ServerLive(pb.ServerLiveRequest(), timeout=20).live
+        assert health_of(channel) == SERVING
+        assert engine.answered - before <= 12
         codes = [call.code() for call in calls]  # waits for each
-        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
-        assert codes.count(grpc.StatusCode.OK) >= 8
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert 28 <= codes.count(grpc.StatusCode.OK) <= 50
+    refused = [call for call in calls if call.code() is not grpc.StatusCode.OK]
+    assert max(seen_after[call] for call in refused) <= 8  # while most of those who wait still waited
+    assert all(retry_s(call) > 0 for call in refused)
+    assert running.servicer.admission.refused_full == len(refused) == running.servicer.metrics.codes[8]
+
+
+def retry_s(call: Any) -> float:
+    """When a refusal says to come back."""
+    status = Status.FromString(dict(call.trailing_metadata())[DETAILS])
+    info = RetryInfo()
+    assert status.details[0].Unpack(info)
+    return float(info.retry_delay.ToNanoseconds() / 1e9)
 
 
 def starting_at(address: str, service: InProcess) -> Any:

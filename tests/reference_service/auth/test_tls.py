@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -11,13 +12,14 @@ import pytest
 
 from reference_service.auth.authenticator import Authenticator
 from reference_service.auth.tls import ServerIdentity
+from reference_service.auth.watched import LOOK_INTERVAL_S
 from reference_service.calls import FrontDoor
 from reference_service.errors import StartError
 from reference_service.protocol.messages import infer_request
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from reference_service.settings import Tls
 from tests.reference_service.certificates import Identity, signed
-from tests.reference_service.running import InProcess, in_process
+from tests.reference_service.running import InProcess, in_process, wait_for
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
 
 if TYPE_CHECKING:
@@ -76,10 +78,12 @@ def test_a_new_certificate_serves_new_connections_while_old_ones_go_on(encrypted
         stub = GRPCInferenceServiceStub(channel)
         stub.ModelInfer(REQUEST, timeout=5)
         (tmp_path / "server.pem").write_bytes(b"half written")
-        assert ask(encrypted.address) is grpc.StatusCode.OK, "broken files must not change what holds"
+        time.sleep(LOOK_INTERVAL_S)
+        for _ in range(2):
+            assert ask(encrypted.address) is grpc.StatusCode.OK, "broken files must not change what holds"
         fresh = signed("server", AUTHORITY)
         fresh.write(tmp_path)
-        assert presented(encrypted.address) == fresh.chain_pem.strip()
+        wait_for(lambda: presented(encrypted.address) == fresh.chain_pem.strip(), LOOK_INTERVAL_S + 2)
         stub.ModelInfer(REQUEST, timeout=5)
 
 

@@ -98,13 +98,13 @@ CONNECTION_ERRORS = {
         wire.frame(wire.HEADERS, 0, 1) + wire.frame(wire.CONTINUATION, 0, 1, bytes(16_000)) * 5, wire.ENHANCE_YOUR_CALM
     ),
     "far more headers than allowed, told by a byte each": (
-        wire.frame(wire.HEADERS, OPEN, 1, b"\x40\x01x\x7f\x21" + b"y" * 160 + b"\xbe" * 1000), wire.COMPRESSION_ERROR
+        wire.frame(wire.HEADERS, OPEN, 1, b"\x40\x01x\x7f\x21" + b"y" * 160 + b"\xbe" * 1000), wire.ENHANCE_YOUR_CALM
     ),
     "a reset of nothing": (wire.frame(wire.RST_STREAM, 0, 9, bytes(4)), wire.PROTOCOL_ERROR),
     "a short ping": (wire.frame(wire.PING, 0, 0, b"x"), wire.FRAME_SIZE_ERROR),
     "settings cut short": (wire.frame(wire.SETTINGS, 0, 0, b"xxxxx"), wire.FRAME_SIZE_ERROR),
     "a window beyond the largest": (wire.frame(wire.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"), wire.FLOW_CONTROL_ERROR),
-    "a window of nothing": (wire.frame(wire.WINDOW_UPDATE, 0, 0, bytes(4)), wire.FLOW_CONTROL_ERROR),
+    "a window wider by nothing": (wire.frame(wire.WINDOW_UPDATE, 0, 0, bytes(4)), wire.PROTOCOL_ERROR),
     "a client that pushes": (wire.frame(wire.PUSH_PROMISE, OPEN, 1, bytes(4)), wire.PROTOCOL_ERROR),
     "pings without end": (wire.frame(wire.PING, 0, 0, bytes(8)) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
     "settings without end": (wire.frame(wire.SETTINGS, 0, 0) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
@@ -133,7 +133,9 @@ MALFORMED = {
     "an upper-case name": [*GRPC, ("X-Api-Key", "x")],
     "a header of connections": [*GRPC, ("connection", "close")],
     "a line break in a value": [*GRPC, ("x-id", "a\r\nb: c")],
-    "a timeout that is none": [*GRPC, ("grpc-timeout", "soon")],
+    "no method": GRPC[1:],
+    "no scheme": [GRPC[0], *GRPC[2:]],
+    "another te": [*GRPC, ("te", "gzip")],
     "binary metadata that is none": [*GRPC, ("x-bin", "*")],
 }
 
@@ -155,11 +157,44 @@ def test_what_is_no_grpc_gets_an_answer_of_http(server: Serving, field: tuple[st
     assert [dict(hpack.Decoder().decode(payload))[":status"] for _, _, _, payload in answers] == [want]
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\0\3hi", b"\0\0\0\0\1hi", b"\1\0\0\0\2hi", MESSAGE * 2])
-def test_data_that_is_not_one_message_is_an_invalid_argument(server: Serving, data: bytes) -> None:
+BODIES = {
+    # statuscodes.md: not exactly one request is UNIMPLEMENTED, and what can't be read or unpacked INTERNAL.
+    "none": (b"", "12"),
+    "two": (MESSAGE * 2, "12"),
+    "more behind it": (b"\0\0\0\0\1hi", "12"),
+    "half a prefix": (b"\0", "13"),
+    "cut short": (b"\0\0\0\0\3hi", "13"),
+    "an unknown flag": (b"\2\0\0\0\2hi", "13"),
+    # compression.md: a compressed message without grpc-encoding is INTERNAL.
+    "compressed by nothing": (b"\1\0\0\0\2hi", "13"),
+    "said to have 4 GiB": (b"\0\xff\xff\xff\xff", "8"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_data_that_is_not_one_message_is_refused_by_the_protocols_code(server: Serving, name: str) -> None:
+    data, status = BODIES[name]
     said = said_to(server, opened(1) + wire.frame(wire.DATA, wire.END_STREAM, 1, data))
-    (headers,) = [payload for kind, _, _, payload in said if kind == wire.HEADERS]
-    assert dict(hpack.Decoder().decode(headers))["grpc-status"] == "3"
+    assert status_of(said) == status
+
+
+def test_what_its_prefix_says_is_too_large_or_none_is_refused_before_it_has_come(server: Serving) -> None:
+    for data, status in ((b"\0\x10\0\0\0x", "8"), (b"\7\0\0\0\1", "13"), (MESSAGE + b"x", "12")):
+        said = said_to(server, opened(1) + wire.frame(wire.DATA, 0, 1, data))
+        assert status_of(said) == status
+        assert said[-1] == (wire.RST_STREAM, 0, 1, wire.U32.pack(wire.NO_ERROR))
+
+
+def test_a_timeout_that_is_none_ends_its_call_alone(server: Serving) -> None:
+    said = said_to(server, opened(1, CLOSE, *GRPC, ("grpc-timeout", "soon")) + whole(3))
+    assert status_of(said) == "13"
+    assert (wire.DATA, 0, 3, MESSAGE) in said
+
+
+def status_of(said: list[tuple[int, int, int, bytes]], stream: int = 1) -> str:
+    """The gRPC status with which a call without an answer ended."""
+    blocks = [payload for kind, _, number, payload in said if (kind, number) == (wire.HEADERS, stream)]
+    return str(dict(hpack.Decoder().decode(blocks[-1]))["grpc-status"])
 
 
 def test_a_call_with_more_metadata_than_allowed_is_refused_alone(server: Serving) -> None:
