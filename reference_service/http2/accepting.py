@@ -42,7 +42,7 @@ class Doorway:
         self.port = int(self._socket.getsockname()[1])
         self._loop = asyncio.get_running_loop()
         self._closed = False
-        self._greeting: dict[asyncio.Task[None], None] = {}
+        self._greeting: dict[asyncio.Task[None], socket.socket] = {}
 
     def open(self) -> None:
         """Take connections, unless it is closed."""
@@ -57,8 +57,10 @@ class Doorway:
         self._socket.close()
         if self._greeting:
             await asyncio.wait(set(self._greeting), timeout=min(limit_s, CLOSE_LIMIT_S))
-        for task in list(self._greeting):
-            task.cancel()
+        if self._greeting:
+            late = set(self._greeting)
+            self._give_up(len(late))
+            await asyncio.wait(late, timeout=CLOSE_LIMIT_S)
 
     def _accept(self, most: int) -> None:
         for _ in range(most):
@@ -80,15 +82,21 @@ class Doorway:
         if not self._server.has_room(len(self._greeting)):
             self._server.counts.refuse("connections")
             if self._greeting:
-                next(iter(self._greeting)).cancel()
+                self._give_up(1)
             elif not self._server.made_room():
                 connection.close()
                 return
         connection.setblocking(False)
         _keep_alive(connection)
         task = self._loop.create_task(self._greet(connection))
-        self._greeting[task] = None
+        self._greeting[task] = connection
         task.add_done_callback(lambda done: self._greeting.pop(done, None))
+
+    def _give_up(self, count: int) -> None:
+        """Wait no longer for those that have been greeted longest: their handshakes see an end, and clean up."""
+        for task in list(self._greeting)[:count]:
+            with contextlib.suppress(OSError):
+                self._greeting.pop(task).shutdown(socket.SHUT_RDWR)
 
     async def _greet(self, connection: socket.socket) -> None:
         limit_s = self._server.limits.slow_s

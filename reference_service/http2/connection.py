@@ -160,6 +160,7 @@ class Connection(Incoming):
 
     async def room(self, stream: Stream) -> None:
         """Return once the peer has taken what was sent, but for a little."""
+        await asyncio.sleep(0)  # what was gathered in this turn leaves, and shows whether the peer reads
         while self.streams.get(stream.id) is stream and (self.paused or len(stream.pending) > UNREAD_BYTES_MAX):
             stream.room = self.loop.create_future()
             await stream.room

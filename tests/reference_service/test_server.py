@@ -219,7 +219,7 @@ def test_of_more_calls_than_may_wait_the_rest_is_refused_at_once_and_those_who_w
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert 28 <= codes.count(grpc.StatusCode.OK) <= 50
     refused = [call for call in calls if call.code() is not grpc.StatusCode.OK]
-    assert max(seen_after[call] for call in refused) <= 8  # while most of those who wait still waited
+    assert max(seen_after[call] for call in refused) <= 16  # while most of those who wait still waited
     assert all(retry_s(call) > 0 for call in refused)
     assert running.servicer.admission.refused_full == len(refused) == running.servicer.metrics.codes[8]
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from reference_service.http2.server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 SERVICE = "test.Echo"
 LIMIT_S = 10.0
@@ -29,12 +30,13 @@ LIMITS = ServerLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
 
 @dataclass
 class Serving:
-    """A server that runs; `stopped` holds the messages of calls that were given up."""
+    """A server that runs; `stopped` holds the messages of calls given up, `sent` how many `count` has sent."""
 
     address: str
     server: Server
     loop: asyncio.AbstractEventLoop
     stopped: list[bytes]
+    sent: list[int]
     health: Any
 
     def stop(self, limit_s: float = 5.0) -> Any:
@@ -49,7 +51,7 @@ class Serving:
         return connection
 
 
-def _methods(stopped: list[bytes]) -> dict[str, Any]:
+def _methods(stopped: list[bytes], sent: list[int]) -> dict[str, Any]:
     async def echo(raw: bytes, context: Any) -> bytes:
         context.set_trailing_metadata((("said", raw[:16].hex()), ("raw-bin", raw[:16])))
         return raw
@@ -78,8 +80,28 @@ def _methods(stopped: list[bytes]) -> dict[str, Any]:
         del raw
         return repr(context.peer_identities()).encode()
 
-    handlers = (echo, seen, refuse, wait, broken, who)
-    return {handler.__name__: grpc.unary_unary_rpc_method_handler(handler) for handler in handlers}
+    async def block(raw: bytes, context: Any) -> bytes:
+        del context
+        time.sleep(float(raw))  # noqa: ASYNC251 - as an engine holds the loop
+        return raw
+
+    async def count(raw: bytes, context: Any) -> AsyncIterator[bytes]:
+        del raw, context
+        for _ in range(100_000):
+            sent[0] += 1
+            yield bytes(1000)
+
+    async def upper(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        del context
+        async for request in requests:
+            yield request.upper()
+
+    handlers = (echo, seen, refuse, wait, broken, who, block)
+    return {
+        **{handler.__name__: grpc.unary_unary_rpc_method_handler(handler) for handler in handlers},
+        "count": grpc.unary_stream_rpc_method_handler(count),
+        "upper": grpc.stream_stream_rpc_method_handler(upper),
+    }
 
 
 @contextlib.contextmanager
@@ -89,16 +111,17 @@ def serving(tls: Callable[[], ssl.SSLContext] | None = None, limits: ServerLimit
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     stopped: list[bytes] = []
+    sent = [0]
 
     async def begin() -> Serving:
         server, checks = Server(limits), health.aio.HealthServicer()
-        server.add_registered_method_handlers(SERVICE, _methods(stopped))
+        server.add_registered_method_handlers(SERVICE, _methods(stopped, sent))
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         told = reflection.aio.ReflectionServicer((SERVICE, "grpc.health.v1.Health"))
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)
         port = server.listen("127.0.0.1", 0, tls)
         await server.start()
-        return Serving(f"127.0.0.1:{port}", server, loop, stopped, checks)
+        return Serving(f"127.0.0.1:{port}", server, loop, stopped, sent, checks)
 
     running = asyncio.run_coroutine_threadsafe(begin(), loop).result(LIMIT_S)
     try:

@@ -14,62 +14,27 @@ from hypothesis import strategies as st
 
 from reference_service.http2 import frames as wire
 from reference_service.http2.control import IDLE_FRAMES_MAX
-from tests.reference_service.http2.serving import LIMIT_S, LIMITS, SERVICE, Serving, call, serving
+from tests.reference_service.http2.by_hand import (
+    CLOSE,
+    GRPC,
+    MESSAGE,
+    OPEN,
+    block,
+    frames_until_end,
+    opened,
+    said_to,
+    status_of,
+    whole,
+)
+from tests.reference_service.http2.serving import LIMIT_S, LIMITS, Serving, call, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-GRPC = [(":method", "POST"), (":scheme", "http"), (":path", f"/{SERVICE}/echo"), ("content-type", "application/grpc")]
-MESSAGE = b"\0\0\0\0\2hi"
-OPEN, CLOSE = wire.END_HEADERS, wire.END_HEADERS | wire.END_STREAM
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
     with serving() as running:
         yield running
-
-
-def block(*fields: tuple[str, str]) -> bytes:
-    """Headers that leave nothing in the peer's table."""
-    encoded = b""
-    for name, value in fields or GRPC:
-        encoded += b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in (name, value))
-    return encoded
-
-
-def opened(stream: int = 1, flags: int = OPEN, *fields: tuple[str, str]) -> bytes:
-    return wire.frame(wire.HEADERS, flags, stream, block(*fields))
-
-
-def whole(stream: int) -> bytes:
-    return opened(stream) + wire.frame(wire.DATA, wire.END_STREAM, stream, MESSAGE)
-
-
-def frames_until_end(connection: socket.socket) -> list[tuple[int, int, int, bytes]]:
-    """All frames until the server closes, or has answered a second ping, and so has done all that there was to do."""
-    connection.settimeout(LIMIT_S)
-    data = b""
-    for name in (b"ping one", b"ping two"):
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(wire.frame(wire.PING, 0, 0, name))
-            while wire.frame(wire.PING, wire.ACK, 0, name) not in data and (more := connection.recv(65_536)):
-                data += more
-    found = []
-    while len(data) >= wire.HEAD_BYTES:
-        high, low, kind, flags, stream = wire.HEAD.unpack_from(data)
-        end = wire.HEAD_BYTES + (high << 8 | low)
-        if kind != wire.PING:
-            found.append((kind, flags, stream, data[wire.HEAD_BYTES : end]))
-        data = data[end:]
-    return found
-
-
-def said_to(server: Serving, sent: bytes) -> list[tuple[int, int, int, bytes]]:
-    with server.raw() as connection:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(sent)
-        return frames_until_end(connection)
 
 
 def still_answers(server: Serving) -> None:
@@ -189,12 +154,6 @@ def test_a_timeout_that_is_none_ends_its_call_alone(server: Serving) -> None:
     said = said_to(server, opened(1, CLOSE, *GRPC, ("grpc-timeout", "soon")) + whole(3))
     assert status_of(said) == "13"
     assert (wire.DATA, 0, 3, MESSAGE) in said
-
-
-def status_of(said: list[tuple[int, int, int, bytes]], stream: int = 1) -> str:
-    """The gRPC status with which a call without an answer ended."""
-    blocks = [payload for kind, _, number, payload in said if (kind, number) == (wire.HEADERS, stream)]
-    return str(dict(hpack.Decoder().decode(blocks[-1]))["grpc-status"])
 
 
 def test_a_call_with_more_metadata_than_allowed_is_refused_alone(server: Serving) -> None:
