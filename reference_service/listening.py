@@ -115,9 +115,7 @@ async def offer(server: Server, servicer: InferenceServicer, health: Health, doo
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
 
-async def start(
-    servicer: InferenceServicer, health: Health, door: FrontDoor, listener: Listener
-) -> tuple[Server, str]:
+async def start(servicer: InferenceServicer, health: Health, door: FrontDoor, listener: Listener) -> tuple[Server, str]:
     """A server that answers where the listener says, and the address with the port it got; raises StartError."""
     server, address = listener.open()
     await offer(server, servicer, health, door)

@@ -37,7 +37,9 @@ class Doorway:
     def __init__(self, server: Server, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None) -> None:
         self._server, self._tls = server, tls
         # The port may be held by a supervisor's socket that is bound and does not listen.
-        self._socket = socket.create_server(_address(host, port), family=_family(host), backlog=BACKLOG, reuse_port=True)
+        self._socket = socket.create_server(
+            _address(host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
+        )
         self._socket.setblocking(False)
         self.port = int(self._socket.getsockname()[1])
         self._loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ raises what nobody foresaw is answered UNKNOWN, without the text, and logged.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, Never
 
 import grpc
@@ -67,7 +68,7 @@ class Call:
         timeout_s = self._stream.head.timeout_s
         if timeout_s is None:
             return None
-        return max(0.0, self._stream.opened_s + timeout_s - self._connection.loop.time())
+        return max(0.0, self._stream.opened_s + timeout_s - time.monotonic())
 
     def peer_identities(self) -> Iterable[bytes] | None:
         """The names in the caller's certificate."""

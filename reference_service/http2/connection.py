@@ -13,15 +13,15 @@ from reference_service.http2.call import Call
 from reference_service.http2.control import IDLE_FRAMES_EACH
 from reference_service.http2.headers import OPENING, trailers
 from reference_service.http2.incoming import Incoming
+from reference_service.http2.lasting import CLOSE_LIMIT_S
 from reference_service.http2.messages import (
     PREFIX_BYTES,
     RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
     MessageError,
-    announced,
+    not_larger,
     split_messages,
 )
-from reference_service.http2.lasting import CLOSE_LIMIT_S
 from reference_service.http2.stream import NEVER
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class Connection(Incoming):
         """Refuse what its first bytes say is too large, hand on what is whole, and count what is kept."""
         limit = self.limits.message_bytes
         try:
-            if stream.feed is not None:
+            if stream.feed is None:
+                not_larger(stream.body, limit)
+            else:
                 messages, stream.body = split_messages(stream.body, stream.head.encoding, limit)
                 for message in messages:
                     stream.queued += len(message)
                     stream.feed.put_nowait(message)
-            elif 0 < announced(stream.body, limit) < len(stream.body):
-                raise MessageError(UNIMPLEMENTED, "expected one message; more came")
         except MessageError as error:
             self.end_early(stream, OPENING + trailers(error.code, str(error), ()))
             return

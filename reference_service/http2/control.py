@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reference_service.http2.stream import Stream
 
 IDLE_FRAMES_MAX: Final = 2000
-"""Frames a second that carry no call (pings, resets, windows, crumbs of data): clients send a few, attacks thousands."""
+"""Frames a second that carry no call (pings, resets, windows, crumbs): clients send a few, attacks thousands."""
 IDLE_FRAMES_EACH: Final = 4
 """For each call answered: its windows, a ping, a reset."""
 SETTINGS_WEIGHT: Final = 20

@@ -115,9 +115,12 @@ def _head(fields: list[tuple[str, str]]) -> Head:
             if regular or name in pseudo:
                 return _MALFORMED
             pseudo[name] = value
-        elif not _is_name(name) or name in _CONNECTION_HEADERS or not _is_value(value):
-            return _MALFORMED
-        elif name == "te" and value.lower() != "trailers":
+        elif (
+            not _is_name(name)
+            or name in _CONNECTION_HEADERS
+            or not _is_value(value)
+            or (name == "te" and value.lower() != "trailers")
+        ):
             return _MALFORMED
         else:
             regular.append((name, value))

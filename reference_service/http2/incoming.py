@@ -6,14 +6,16 @@ frames in one turn of the loop. What breaks the protocol ends the call or the co
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from reference_service.http2 import frames as wire
 from reference_service.http2.frames import ConnectionBrokenError
 from reference_service.http2.headers import READ_FACTOR, HeaderReader
-from reference_service.http2.limits import FAIR_STREAMS
 from reference_service.http2.lasting import Lasting
+from reference_service.http2.limits import FAIR_STREAMS
 from reference_service.http2.stream import Stream
+from reference_service.telemetry import log_failure
 
 if TYPE_CHECKING:
     from reference_service.http2.headers import Head
@@ -69,6 +71,10 @@ class Incoming(Lasting):
             self.server.counts.refuse("flood" if error.code == wire.ENHANCE_YOUR_CALM else "protocol")
             self.out.goaway(self.last_stream, error.code, str(error))
             self.close()
+            return
+        except Exception as error:  # noqa: BLE001 - a bug must not leave a connection that nobody reads
+            log_failure("connection_failed", error)
+            self.transport.abort()
             return
         self._rest = data[position:]
         if more is not self.busy:
@@ -133,7 +139,7 @@ class Incoming(Lasting):
             self.idle()
             self.out.reset(number, wire.PROTOCOL_ERROR if head.malformed else wire.REFUSED_STREAM)
             return
-        stream = self.streams[number] = Stream(number, head, self.out.stream_credit, self.loop.time())
+        stream = self.streams[number] = Stream(number, head, self.out.stream_credit, time.monotonic())
         self.server.counts.calls += 1
         self.headers_whole(stream)
         if flags & wire.END_STREAM and number in self.streams:

@@ -1,4 +1,4 @@
-"""What a connection is from its beginning to its end: its transport, what it holds, and how patient it is with its peer.
+"""A connection from its beginning to its end: its transport, what it holds, and how patient it is with its peer.
 
 Rule: asyncio's side of a connection; nothing of frames is known here but the greeting and the farewell.
 """
@@ -72,7 +72,7 @@ class Lasting(Control):
         del exc
         self.closing = True
         self.lost.set()
-        self.server.connections.discard(self)  # type: ignore[arg-type] # only Connection is made
+        self.server.connections.discard(self)
         for stream in list(self.streams.values()):
             self.forget(stream)
 
@@ -126,7 +126,7 @@ class Lasting(Control):
             return True
         counts.refuse("held")
         # Who holds most makes room, so that few can't keep all others out.
-        return self.held_bytes <= self.limits.connection_bytes and self.server.relieved(self)
+        return self.held_bytes <= self.limits.connection_bytes and self.server.relieved(self)  # type: ignore[arg-type]
 
     def forget(self, stream: Stream) -> None:
         """A call is over; a handler that still works on it is stopped."""

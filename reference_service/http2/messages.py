@@ -43,6 +43,12 @@ def announced(data: bytes | bytearray, bytes_max: int) -> int:
     return size + PREFIX_BYTES
 
 
+def not_larger(data: bytes | bytearray, bytes_max: int) -> None:
+    """Return if `data` may become one message; raises MessageError."""
+    if 0 < announced(data, bytes_max) < len(data):
+        raise MessageError(UNIMPLEMENTED, "expected one message; more came")
+
+
 def one_message(data: bytes | bytearray, encoding: str, bytes_max: int) -> bytes:
     """The one message that `data` must be, as it was before it was compressed by `encoding`; raises MessageError."""
     if not data:

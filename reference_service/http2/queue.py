@@ -7,6 +7,7 @@ within milliseconds, and health never waits for all who wait. How few follows fr
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -59,14 +60,14 @@ class CallQueue:
     def refusal(self) -> bytes:
         """The header block for a call that can't wait; counted."""
         self._count()
-        now_s = self._loop.time()
+        now_s = time.monotonic()
         if now_s >= self._refusal_until_s:
             self._refusal = OPENING + trailers(*self._refuse(len(self._waiting)))
             self._refusal_until_s = now_s + REFUSAL_S
         return self._refusal
 
     def _turn(self) -> None:
-        now_s = self._loop.time()
+        now_s = time.monotonic()
         if self._turned_s:
             self._each_turn = _how_many(self._each_turn, now_s - self._turned_s)
         self._turned_s, self._begun = now_s, 0

@@ -1,6 +1,6 @@
 """A gRPC server on asyncio: listens, knows the methods, and leaves without losing a call.
 
-Rule: what `grpc.aio.Server` offers and this service uses, by the same names, so that gRPC's own packages can add theirs.
+Rule: what `grpc.aio.Server` offers and this service uses, by the same names: gRPC's own packages can add theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from reference_service.http2.accepting import Doorway
 from reference_service.http2.limits import Counts, ServerLimits
 from reference_service.http2.queue import CallQueue
+from reference_service.telemetry import log_failure
 
 if TYPE_CHECKING:
     import ssl
@@ -131,4 +132,8 @@ class Server:
         while True:
             await asyncio.sleep(min(LOOK_INTERVAL_S, self.limits.slow_s / 2))
             for connection in list(self.connections):
-                connection.look_after(loop.time())
+                try:
+                    connection.look_after(loop.time())
+                except Exception as error:  # noqa: BLE001 - the others are to be looked after all the same
+                    log_failure("connection_failed", error)
+                    connection.transport.abort()

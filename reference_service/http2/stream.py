@@ -16,8 +16,9 @@ NEVER: Final = float("inf")
 
 
 class Stream:
-    """A call that is not over, since `opened_s`. `credit` is how many bytes of data the peer still takes on it.
+    """A call that is not over, since `opened_s` of the monotonic clock.
 
+    `credit` is how many bytes of data the peer still takes on it.
     `body` is what arrived and was not taken, `pending` and `ending` what was not sent, `feed` the messages of a method
     that takes several; `held` is how many bytes of all that are counted. `waits_since_s` is since when the call waits
     for its peer, NEVER if it does not; `opened` says that headers of the answer were sent.

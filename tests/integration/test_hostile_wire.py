@@ -166,9 +166,13 @@ FLOODS: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
     ),
     "pings": (lambda service: frame(PING, 0, 0, b"12345678") * 20_000 + call(service, GOOD), ended_with(CALM)),
     "settings": (lambda service: frame(SETTINGS, 0, 0) * 5_000 + call(service, GOOD), ended_with(CALM)),
-    "priorities": (lambda service: frame(PRIORITY, 0, 1, u32(3) + b"x") * 5_000 + call(service, GOOD), ended_with(CALM)),
+    "priorities": (
+        lambda service: frame(PRIORITY, 0, 1, u32(3) + b"x") * 5_000 + call(service, GOOD),
+        ended_with(CALM),
+    ),
     "windows of an octet": (
-        lambda service: frame(WINDOW_UPDATE, 0, 0, u32(1)) * 5_000 + call(service, GOOD), ended_with(CALM)
+        lambda service: frame(WINDOW_UPDATE, 0, 0, u32(1)) * 5_000 + call(service, GOOD),
+        ended_with(CALM),
     ),
     "a message in crumbs": (
         lambda service: head(1, call_headers(service)) + body(1, b"\0", ends=False) * 5_000,

@@ -75,6 +75,7 @@ class InProcess:
 
 def servicer_of(
     version: ModelVersion,
+    *,
     servicer_type: type[InferenceServicer] = InferenceServicer,
     engine: Any = None,
     predictions: PredictionLog | None = None,
@@ -106,7 +107,15 @@ def in_process(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     door = door or FrontDoor()
-    servicer = servicer_of(version, servicer_type, engine, predictions, door, tracer, limits)
+    servicer = servicer_of(
+        version,
+        servicer_type=servicer_type,
+        engine=engine,
+        predictions=predictions,
+        door=door,
+        tracer=tracer,
+        limits=limits,
+    )
 
     async def begin() -> InProcess:
         health = Health()

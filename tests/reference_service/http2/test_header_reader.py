@@ -6,7 +6,7 @@ import hpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_service.http2.headers import REMEMBERED_BYTES_MAX, HeaderReader
+from reference_service.http2.headers import REMEMBERED_BYTES_MAX, HeaderReader, integer
 
 BASE = [(":method", "POST"), (":scheme", "http"), (":path", "/a/b"), ("content-type", "application/grpc")]
 EXTRAS = st.lists(st.tuples(st.sampled_from(["x-a", "x-b", "x-c"]), st.sampled_from(["1", "2", "y" * 300])), max_size=3)
@@ -26,16 +26,14 @@ def test_what_is_remembered_of_one_connection_is_bounded() -> None:
     reader = HeaderReader(8192)
     for number in range(2000):
         value = f"{number}".rjust(2000, "x").encode()
-        reader.read(b"\x83\x86\x44\x04/a/b"[:2] + b"\x04\x04/a/b" + literal(b"content-type", b"application/grpc")
-                    + literal(b"x", value))  # fmt: skip
-        remembered = sum(len(block) + len(str(head.metadata)) for block, head in reader._known.items())  # noqa: SLF001
+        pseudo = b"\x83\x86\x04\x04/a/b"  # POST, http, /a/b
+        reader.read(pseudo + literal(b"content-type", b"application/grpc") + literal(b"x", value))
+        remembered = sum(len(block) + len(str(head.metadata)) for block, head in reader._known.items())
         assert remembered <= REMEMBERED_BYTES_MAX
 
 
 def literal(name: bytes, value: bytes) -> bytes:
     """A header spelled out and never indexed (RFC 7541, 6.2.2)."""
-    from reference_service.http2.headers import integer
-
     return b"\0" + integer(len(name)) + name + integer(len(value)) + value
 
 

@@ -31,6 +31,7 @@ from tests.reference_service.http2.serving import LIMIT_S, LIMITS, Serving, call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
     with serving() as running:
