@@ -84,11 +84,11 @@ class Quota(_Table):
 class Limits(_Table):
     """Bounds on what may be in hand at once.
 
-    A message of 1 MiB is far more than the largest batch takes. 256 inferences waiting for their turn are answered in
-    less than a tenth of a second, also while others are refused; more would only wait longer. A connection that a caller
-    does not use makes way when there are too many. `held_bytes_max` bounds messages that are not whole, not begun or
-    not read by their callers, a quarter of it for each connection. `slow_s_max` is how long a caller may take to
-    connect, to send a message, and to read an answer.
+    A message of 1 MiB is far more than the largest batch takes. 256 inferences that wait for their turn are answered in
+    less than a tenth of a second, also while others are refused; more would only wait longer. Of too many connections
+    one without calls makes way. `held_bytes_max` bounds messages that are not whole, not begun or not read by their
+    callers, a quarter of it for each connection. `slow_s_max` is how long a caller may take to connect, to send a
+    message, and to read an answer.
     """
 
     message_bytes_max: Count = 1 << 20

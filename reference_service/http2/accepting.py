@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from reference_service.http2.connection import Connection
@@ -37,14 +38,13 @@ class Doorway:
     def __init__(self, server: Server, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None) -> None:
         self._server, self._tls = server, tls
         # The port may be held by a supervisor's socket that is bound and does not listen.
-        self._socket = socket.create_server(
-            _address(host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
-        )
+        address, family = (host.strip("[]"), port), _family(host)
+        self._socket = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=True)
         self._socket.setblocking(False)
         self.port = int(self._socket.getsockname()[1])
         self._loop = asyncio.get_running_loop()
         self._closed = False
-        self._greeting: dict[asyncio.Task[None], socket.socket] = {}
+        self._greeting: dict[socket.socket, asyncio.Task[None]] = {}
 
     def open(self) -> None:
         """Take connections, unless it is closed."""
@@ -58,9 +58,9 @@ class Doorway:
         self._accept(BACKLOG)
         self._socket.close()
         if self._greeting:
-            await asyncio.wait(set(self._greeting), timeout=min(limit_s, CLOSE_LIMIT_S))
+            await asyncio.wait(set(self._greeting.values()), timeout=min(limit_s, CLOSE_LIMIT_S))
         if self._greeting:
-            late = set(self._greeting)
+            late = set(self._greeting.values())
             self._give_up(len(late))
             await asyncio.wait(late, timeout=CLOSE_LIMIT_S)
 
@@ -90,36 +90,35 @@ class Doorway:
                 return
         connection.setblocking(False)
         _keep_alive(connection)
-        task = self._loop.create_task(self._greet(connection))
-        self._greeting[task] = connection
-        task.add_done_callback(lambda done: self._greeting.pop(done, None))
+        self._greeting[connection] = self._loop.create_task(self._greet(connection))
 
     def _give_up(self, count: int) -> None:
         """Wait no longer for those that have been greeted longest: their handshakes see an end, and clean up."""
-        for task in list(self._greeting)[:count]:
+        for connection in list(self._greeting)[:count]:
+            del self._greeting[connection]
             with contextlib.suppress(OSError):
-                self._greeting.pop(task).shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     async def _greet(self, connection: socket.socket) -> None:
         limit_s = self._server.limits.slow_s
         tls: dict[str, Any] = {}
         if self._tls is not None:
             tls = {"ssl": self._tls(), "ssl_handshake_timeout": limit_s, "ssl_shutdown_timeout": SHUTDOWN_LIMIT_S}
+        made = partial(self._greeting.pop, connection, None)
         try:  # the loop owns the socket from here on, and closes it
-            await self._loop.connect_accepted_socket(lambda: Connection(self._server), connection, **tls)
+            await self._loop.connect_accepted_socket(lambda: Connection(self._server, made), connection, **tls)
         except OSError:  # of TLS or of the connection: a peer that is none
             self._server.counts.refuse("handshake")
+        finally:
+            made()
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with contextlib.suppress(OSError):  # it may be gone already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE:
         with contextlib.suppress(AttributeError, OSError):  # a name that this system does not have
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _address(host: str, port: int) -> tuple[str, int]:
-    return host.strip("[]"), port
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -18,6 +18,8 @@ from reference_service.http2.stream import Stream
 from reference_service.telemetry import log_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reference_service.http2.headers import Head
     from reference_service.http2.server import Server
 
@@ -31,8 +33,8 @@ CRUMB_BYTES: Final = 128
 class Incoming(Lasting):
     """The receiving side of a connection."""
 
-    def __init__(self, server: Server) -> None:
-        super().__init__(server)
+    def __init__(self, server: Server, made: Callable[[], object]) -> None:
+        super().__init__(server, made)
         self._reader = HeaderReader(self.limits.metadata_bytes)
         self._rest = b""
         self._received = 0

@@ -14,6 +14,8 @@ from reference_service.http2.outgoing import Outgoing
 from reference_service.http2.stream import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reference_service.http2.server import Server
     from reference_service.http2.stream import Stream
 
@@ -29,9 +31,9 @@ class Lasting(Control):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, made: Callable[[], object]) -> None:
         super().__init__()
-        self.server, self.limits = server, server.limits
+        self.server, self.limits, self._made = server, server.limits, made
         self.leaving = self.closing = self.greeted = self.paused = self.busy = False
         self.quiet, self.lost = asyncio.Event(), asyncio.Event()
         self.held_bytes = 0
@@ -49,6 +51,7 @@ class Lasting(Control):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the peer."""
+        self._made()
         self.transport = transport  # type: ignore[assignment] # a stream's
         self.out = Outgoing(self.loop, self.transport)
         tls = transport.get_extra_info("ssl_object")

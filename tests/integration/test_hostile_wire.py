@@ -153,7 +153,7 @@ FRAMES: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
 }
 
 FLOODS: dict[str, tuple[Attack, Callable[[Seen], bool]]] = {
-    # RFC 9113, 10.5: what costs us and carries no call may end the connection; decent clients send a few with each call.
+    # RFC 9113, 10.5: what costs us and carries no call may end the connection; the decent send a few with each call.
     "calls that are reset at once": (
         lambda service: b"".join(
             call(service, GOOD, number=number) + frame(RST_STREAM, 0, number, u32(8)) for number in range(1, 10_001, 2)

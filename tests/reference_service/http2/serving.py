@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,11 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from reference_service.http2 import frames as wire
 from reference_service.http2.limits import ServerLimits
 from reference_service.http2.server import Server
+from tests.reference_service.http2.methods import methods
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
 SERVICE = "test.Echo"
 LIMIT_S = 10.0
@@ -51,59 +51,6 @@ class Serving:
         return connection
 
 
-def _methods(stopped: list[bytes], sent: list[int]) -> dict[str, Any]:
-    async def echo(raw: bytes, context: Any) -> bytes:
-        context.set_trailing_metadata((("said", raw[:16].hex()), ("raw-bin", raw[:16])))
-        return raw
-
-    async def seen(raw: bytes, context: Any) -> bytes:
-        del raw
-        return repr(sorted(context.invocation_metadata())).encode()
-
-    async def refuse(raw: bytes, context: Any) -> bytes:
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, raw.decode(), (("why-bin", b"\0\xff"),))
-
-    async def wait(raw: bytes, context: Any) -> bytes:
-        del context
-        try:
-            await asyncio.sleep(float(raw))
-        except asyncio.CancelledError:
-            stopped.append(raw)
-            raise
-        return raw
-
-    async def broken(raw: bytes, context: Any) -> bytes:
-        del raw, context
-        raise RuntimeError("a secret of the inside")
-
-    async def who(raw: bytes, context: Any) -> bytes:
-        del raw
-        return repr(context.peer_identities()).encode()
-
-    async def block(raw: bytes, context: Any) -> bytes:
-        del context
-        time.sleep(float(raw))  # noqa: ASYNC251 - as an engine holds the loop
-        return raw
-
-    async def count(raw: bytes, context: Any) -> AsyncIterator[bytes]:
-        del raw, context
-        for _ in range(100_000):
-            sent[0] += 1
-            yield bytes(1000)
-
-    async def upper(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        del context
-        async for request in requests:
-            yield request.upper()
-
-    handlers = (echo, seen, refuse, wait, broken, who, block)
-    return {
-        **{handler.__name__: grpc.unary_unary_rpc_method_handler(handler) for handler in handlers},
-        "count": grpc.unary_stream_rpc_method_handler(count),
-        "upper": grpc.stream_stream_rpc_method_handler(upper),
-    }
-
-
 @contextlib.contextmanager
 def serving(tls: Callable[[], ssl.SSLContext] | None = None, limits: ServerLimits = LIMITS) -> Iterator[Serving]:
     """The test methods, health and reflection on a free port."""
@@ -115,7 +62,7 @@ def serving(tls: Callable[[], ssl.SSLContext] | None = None, limits: ServerLimit
 
     async def begin() -> Serving:
         server, checks = Server(limits), health.aio.HealthServicer()
-        server.add_registered_method_handlers(SERVICE, _methods(stopped, sent))
+        server.add_registered_method_handlers(SERVICE, methods(stopped, sent))
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         told = reflection.aio.ReflectionServicer((SERVICE, "grpc.health.v1.Health"))
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)
