@@ -19,7 +19,7 @@ async def echo(raw: bytes, context: Any) -> bytes:
 
 async def seen(raw: bytes, context: Any) -> bytes:
     del raw
-    return repr(sorted(context.invocation_metadata())).encode()
+    return repr(sorted(tuple(pair) for pair in context.invocation_metadata())).encode()
 
 
 async def refuse(raw: bytes, context: Any) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -17,15 +17,29 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from reference_service.http2 import frames as wire
 from reference_service.http2.limits import ServerLimits
 from reference_service.http2.server import Server
+from tests.reference_service.certificates import signed
 from tests.reference_service.http2.methods import methods
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import grpc
 
 SERVICE = "test.Echo"
 LIMIT_S = 10.0
 LIMITS = ServerLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
+
+
+class Tls:
+    """An authority, and a context for a server that it vouches for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = signed("authority")
+        signed("localhost", self.authority).write(folder)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_alpn_protocols(["h2"])
+        self.context.load_cert_chain(folder / "server.pem", folder / "server.key")
 
 
 @dataclass

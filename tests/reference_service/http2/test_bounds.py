@@ -19,7 +19,6 @@ from reference_service.http2.connection import UNREAD_BYTES_MAX
 from reference_service.http2.lasting import WRITE_BUFFER_BYTES
 from reference_service.http2.limits import FAIR_STREAMS, ServerLimits
 from reference_service.http2.stream import Stream
-from tests.reference_service.certificates import signed
 from tests.reference_service.http2.by_hand import (
     GRPC,
     MESSAGE,
@@ -32,7 +31,7 @@ from tests.reference_service.http2.by_hand import (
     status_of,
     whole,
 )
-from tests.reference_service.http2.serving import LIMIT_S, Serving, call, serving
+from tests.reference_service.http2.serving import LIMIT_S, Serving, Tls, call, serving
 from tests.reference_service.running import wait_for
 
 if TYPE_CHECKING:
@@ -214,15 +213,6 @@ def test_calls_that_are_answered_pay_for_frames_that_carry_none(server: Serving)
                 more = connection.recv(65_536)
                 assert more, "9,000 pings, and 3,000 calls that pay for them"
                 seen += more
-
-
-class Tls:
-    def __init__(self, folder: Path) -> None:
-        self.authority = signed("authority")
-        signed("localhost", self.authority).write(folder)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.set_alpn_protocols(["h2"])
-        self.context.load_cert_chain(folder / "server.pem", folder / "server.key")
 
 
 def test_handshakes_that_do_not_end_make_way_and_leave_nothing_behind(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import grpc
 import pytest
 
 from reference_service.http2 import frames as wire
+from reference_service.http2.lasting import WRITE_BUFFER_BYTES
 from reference_service.http2.limits import ServerLimits
 from reference_service.http2.server import LOOK_INTERVAL_S
 from tests.reference_service.http2.by_hand import (
@@ -24,11 +26,12 @@ from tests.reference_service.http2.by_hand import (
     status_of,
     whole,
 )
-from tests.reference_service.http2.serving import LIMIT_S, Serving, call, serving
+from tests.reference_service.http2.serving import LIMIT_S, Serving, Tls, call, serving
 from tests.reference_service.running import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SLOW_S = 0.6
 SOON_S = SLOW_S + 2 * LOOK_INTERVAL_S + 0.5
@@ -41,6 +44,11 @@ def server() -> Iterator[Serving]:
 
 
 GREETING = wire.frame(wire.SETTINGS, 0, 0)
+WIDE = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, wire.MAX_WINDOW)) + wire.frame(
+    wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(wire.MAX_WINDOW - wire.DEFAULT_WINDOW)
+)
+MANY = opened(1, OPEN, *of("count")) + wire.frame(wire.DATA, wire.END_STREAM, 1, MESSAGE)
+"""A call whose answers never end."""
 STUCK = {
     "nothing": b"",
     "half a greeting": wire.PREFACE[:10],
@@ -49,11 +57,16 @@ STUCK = {
 }
 
 
+def bare(server: Serving) -> socket.socket:
+    """A connection on which nothing was said."""
+    host, _, port = server.address.rpartition(":")
+    return socket.create_connection((host, int(port)), LIMIT_S)
+
+
 @pytest.mark.parametrize("sent", STUCK.values(), ids=STUCK)
 def test_who_does_not_go_on_is_hung_up_on(server: Serving, sent: bytes) -> None:
-    host, _, port = server.address.rpartition(":")
     began = time.monotonic()
-    with socket.create_connection((host, int(port)), LIMIT_S) as connection:
+    with bare(server) as connection:
         connection.sendall(sent)
         assert closed_within(connection, SOON_S)
     assert time.monotonic() - began > SLOW_S / 2
@@ -100,13 +113,24 @@ def test_an_answer_that_is_not_taken_ends_its_call_alone(server: Serving) -> Non
 
 
 def test_who_reads_nothing_at_all_is_hung_up_on(server: Serving) -> None:
-    large = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, wire.MAX_WINDOW))
-    room = wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(wire.MAX_WINDOW - wire.DEFAULT_WINDOW))
-    many = opened(1, OPEN, *of("count")) + wire.frame(wire.DATA, wire.END_STREAM, 1, MESSAGE)
     with server.raw() as connection:
-        connection.sendall(large + room + many)
+        connection.sendall(WIDE + MANY)
         wait_for(lambda: any(one.paused for one in list(server.server.connections)))
         wait_for(lambda: not server.server.connections, SOON_S)
+
+
+def test_who_reads_nothing_over_tls_is_hung_up_on_too(tmp_path: Path) -> None:
+    tls = Tls(tmp_path)
+    client = ssl.create_default_context(cadata=tls.authority.chain_pem.decode())
+    client.set_alpn_protocols(["h2"])
+    limits = ServerLimits(slow_s=SLOW_S)
+    with serving(lambda: tls.context, limits) as encrypted, bare(encrypted) as plain:
+        with client.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            connection.sendall(wire.PREFACE + GREETING + WIDE + MANY)
+            wait_for(lambda: any(one.paused for one in list(encrypted.server.connections)))
+            (one,) = encrypted.server.connections
+            assert one.transport.get_write_buffer_size() < 4 * WRITE_BUFFER_BYTES
+            wait_for(lambda: not encrypted.server.connections, SOON_S)
 
 
 def test_who_only_waits_for_an_answer_is_not_too_slow(server: Serving) -> None:
