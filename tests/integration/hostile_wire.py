@@ -45,7 +45,7 @@ PROBE = b"are you?"
 
 @dataclass
 class Seen:
-    """What came back: `grpc-status` by stream, statuses of HTTP, codes of resets and farewells, pings' answers, the end.
+    """What came back: `grpc-status` by stream, statuses of HTTP, codes of resets and farewells, pongs, the end.
 
     `last_taken` is the last stream that the service said it takes, as of its latest GOAWAY.
     """

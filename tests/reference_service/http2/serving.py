@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import grpc
 
 SERVICE = "test.Echo"
 LIMIT_S = 10.0
+FEW = ServerLimits(streams=100, message_bytes=200_000, connections=8, held_bytes=2_000_000, calls=150)
 LIMITS = ServerLimits(streams=100, message_bytes=200_000, metadata_bytes=8192)
 
 
@@ -97,3 +98,10 @@ def serving(tls: Callable[[], ssl.SSLContext] | None = None, limits: ServerLimit
 def call(channel: grpc.Channel, method: str) -> Any:
     """A method of the test service, bytes to bytes."""
     return channel.unary_unary(f"/{SERVICE}/{method}")
+
+
+def still_answers(server: Serving) -> None:
+    """Fail unless a decent caller, on a connection of its own, gets its answer."""
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    with grpc.insecure_channel(server.address, options) as channel:
+        assert call(channel, "echo")(b"others go on", timeout=LIMIT_S) == b"others go on"

@@ -1,4 +1,4 @@
-"""What peers may use up, each resource to its bound: connections, calls, bytes held; and others go on meanwhile."""
+"""How many connections and calls there may be, and of what size a turn of the loop; others go on meanwhile."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import socket
 import ssl
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
 from reference_service.http2 import frames as wire
-from reference_service.http2.connection import UNREAD_BYTES_MAX
-from reference_service.http2.lasting import WRITE_BUFFER_BYTES
-from reference_service.http2.limits import FAIR_STREAMS, ServerLimits
-from reference_service.http2.stream import Stream
+from reference_service.http2.limits import FAIR_STREAMS
 from tests.reference_service.http2.by_hand import (
     GRPC,
     MESSAGE,
@@ -28,28 +25,19 @@ from tests.reference_service.http2.by_hand import (
     of,
     opened,
     said_to,
-    status_of,
     whole,
 )
-from tests.reference_service.http2.serving import LIMIT_S, Serving, Tls, call, serving
+from tests.reference_service.http2.serving import FEW, LIMIT_S, Serving, Tls, call, serving, still_answers
 from tests.reference_service.running import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FEW = ServerLimits(streams=100, message_bytes=200_000, connections=8, held_bytes=2_000_000, calls=150)
 
 
 @pytest.fixture
 def server() -> Iterator[Serving]:
     with serving(limits=FEW) as running:
         yield running
-
-
-def still_answers(server: Serving) -> None:
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    with grpc.insecure_channel(server.address, options) as channel:
-        assert call(channel, "echo")(b"others go on", timeout=LIMIT_S) == b"others go on"
 
 
 def open_ones(server: Serving) -> int:
@@ -102,94 +90,6 @@ def test_when_many_calls_are_open_a_connection_has_its_fair_share_and_no_more(se
         assert len(refused) == FEW.streams - FAIR_STREAMS
         still_answers(server)
     wait_for(lambda: not server.server.counts.calls)
-
-
-def part(stream: int, size: int) -> bytes:
-    """The beginning of a message that never ends."""
-    body = b"\0" + wire.U32.pack(FEW.message_bytes) + bytes(size - 5)
-    pieces = [body[at : at + wire.FRAME_MAX] for at in range(0, size, wire.FRAME_MAX)]
-    return opened(stream) + b"".join(wire.frame(wire.DATA, 0, stream, piece) for piece in pieces)
-
-
-def test_of_one_connection_no_more_than_its_share_is_held(server: Serving) -> None:
-    said = said_to(server, b"".join(part(1 + 2 * number, 150_000) for number in range(10)))
-    refused = {stream for kind, flags, stream, _ in said if kind == wire.HEADERS and flags & wire.END_STREAM}
-    assert {status_of(said, stream) for stream in refused} == {"8"}
-    assert len(refused) == 10 - FEW.connection_bytes // 150_000
-    wait_for(lambda: not server.server.counts.held_bytes)
-
-
-def test_of_all_connections_who_holds_most_makes_room_and_small_calls_get_through(server: Serving) -> None:
-    most = 0
-    with contextlib.ExitStack() as held:
-        for _ in range(FEW.connections - 1):
-            connection = held.enter_context(server.raw())
-            connection.sendall(b"".join(part(1 + 2 * number, 150_000) for number in range(3)))
-            frames_until_end(connection)
-            most = max(most, server.server.counts.held_bytes)
-        assert FEW.held_bytes / 2 < most <= FEW.held_bytes + wire.FRAME_MAX
-        assert server.server.counts.refused["held"]
-        still_answers(server)
-        said = said_to(server, part(1, 20_000) + whole(3))
-        assert (wire.DATA, 0, 3, MESSAGE) in said
-        assert not [item for item in said if item[2] == 1]  # it holds least: others made room
-    wait_for(lambda: not server.server.counts.held_bytes)
-
-
-def test_a_message_in_many_pieces_weighs_no_more_than_its_bytes() -> None:
-    stream: Any = Stream(1, None, 0, 0.0)  # type: ignore[arg-type] # none is asked for
-    for _ in range(10_000):
-        stream.take(b"x")
-    assert isinstance(stream.body, bytearray)
-    assert len(stream.body) == 10_000
-
-
-def test_answers_that_wait_for_the_peers_window_are_counted_and_bounded(server: Serving) -> None:
-    nothing = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, 0))
-    body = b"\0" + wire.U32.pack(16_000) + bytes(16_000)
-    echoed = b"".join(opened(1 + 2 * n) + wire.frame(wire.DATA, wire.END_STREAM, 1 + 2 * n, body) for n in range(60))
-    said = said_to(server, nothing + echoed)
-    given_up = [stream for kind, _, stream, code in said if (kind, code) == (wire.RST_STREAM, wire.U32.pack(11))]
-    assert len(given_up) == 60 - FEW.connection_bytes // 16_005
-
-
-def stream_of_messages(stream: int) -> bytes:
-    return opened(stream, OPEN, *of("count")) + wire.frame(wire.DATA, wire.END_STREAM, stream, MESSAGE)
-
-
-def test_a_handler_of_many_messages_waits_for_a_peer_whose_window_is_full(server: Serving) -> None:
-    with server.raw() as connection:
-        connection.sendall(stream_of_messages(1))
-        frames_until_end(connection)
-        time.sleep(0.2)
-        sent = server.sent[0]
-        assert sent * 1005 < wire.DEFAULT_WINDOW + UNREAD_BYTES_MAX + 3000
-        connection.sendall(wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(300_000)))
-        connection.sendall(wire.frame(wire.WINDOW_UPDATE, 0, 1, wire.U32.pack(300_000)))
-        wait_for(lambda: server.sent[0] >= sent + 290)
-
-
-def test_a_handler_of_many_messages_waits_for_a_peer_that_does_not_read(server: Serving) -> None:
-    large = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, wire.MAX_WINDOW))
-    room = wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(wire.MAX_WINDOW - wire.DEFAULT_WINDOW))
-    with server.raw() as connection:
-        connection.sendall(large + room + stream_of_messages(1))
-        wait_for(lambda: any(one.paused for one in list(server.server.connections)))
-        (one,) = [one for one in server.server.connections if one.paused]
-        assert one.transport.get_write_buffer_size() < 2 * WRITE_BUFFER_BYTES
-        sent = server.sent[0]
-        time.sleep(0.2)
-        assert server.sent[0] <= sent + 2
-        still_answers(server)
-    wait_for(lambda: one not in server.server.connections)
-
-
-def test_a_stream_of_requests_has_its_window_back_as_they_are_taken(server: Serving) -> None:
-    messages = [bytes([65 + number % 26]) * 100_000 for number in range(30)]  # ten times its window
-    with grpc.insecure_channel(server.address) as channel:
-        answers = channel.stream_stream("/test.Echo/upper")(iter(messages), timeout=LIMIT_S)
-        assert [len(answer) for answer in answers] == [100_000] * 30
-    assert not server.server.counts.held_bytes
 
 
 def test_a_burst_of_calls_on_one_connection_keeps_no_other_waiting_for_all_of_it(server: Serving) -> None:

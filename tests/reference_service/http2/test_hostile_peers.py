@@ -6,7 +6,6 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
-import grpc
 import hpack
 import pytest
 from hypothesis import given, settings
@@ -26,7 +25,7 @@ from tests.reference_service.http2.by_hand import (
     status_of,
     whole,
 )
-from tests.reference_service.http2.serving import LIMIT_S, LIMITS, Serving, call, serving
+from tests.reference_service.http2.serving import LIMIT_S, LIMITS, Serving, serving, still_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +35,6 @@ if TYPE_CHECKING:
 def server() -> Iterator[Serving]:
     with serving() as running:
         yield running
-
-
-def still_answers(server: Serving) -> None:
-    with grpc.insecure_channel(server.address) as channel:
-        assert call(channel, "echo")(b"others go on", timeout=LIMIT_S) == b"others go on"
 
 
 CONNECTION_ERRORS = {

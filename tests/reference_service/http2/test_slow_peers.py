@@ -124,13 +124,16 @@ def test_who_reads_nothing_over_tls_is_hung_up_on_too(tmp_path: Path) -> None:
     client = ssl.create_default_context(cadata=tls.authority.chain_pem.decode())
     client.set_alpn_protocols(["h2"])
     limits = ServerLimits(slow_s=SLOW_S)
-    with serving(lambda: tls.context, limits) as encrypted, bare(encrypted) as plain:
-        with client.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-            connection.sendall(wire.PREFACE + GREETING + WIDE + MANY)
-            wait_for(lambda: any(one.paused for one in list(encrypted.server.connections)))
-            (one,) = encrypted.server.connections
-            assert one.transport.get_write_buffer_size() < 4 * WRITE_BUFFER_BYTES
-            wait_for(lambda: not encrypted.server.connections, SOON_S)
+    with (
+        serving(lambda: tls.context, limits) as encrypted,
+        bare(encrypted) as plain,
+        client.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(wire.PREFACE + GREETING + WIDE + MANY)
+        wait_for(lambda: any(one.paused for one in list(encrypted.server.connections)))
+        (one,) = encrypted.server.connections
+        assert one.transport.get_write_buffer_size() < 4 * WRITE_BUFFER_BYTES
+        wait_for(lambda: not encrypted.server.connections, SOON_S)
 
 
 def test_who_only_waits_for_an_answer_is_not_too_slow(server: Serving) -> None:
