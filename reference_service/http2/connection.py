@@ -32,6 +32,8 @@ UNOFFERED: Final = OPENING + trailers(UNIMPLEMENTED, "this method is not offered
 NO_ROOM: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "too much that is not answered yet is held here", ())
 TOO_LATE: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline has passed", ())
 TOO_SLOW: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the message did not come in time", ())
+MESSAGE_OVERHEAD_BYTES: Final = 64
+"""What one of several messages weighs beside its bytes, of which it may have none."""
 GOAWAY_LIMIT_S: Final = 1.0
 UNREAD_BYTES_MAX: Final = 64 << 10
 """Of a call's messages that its peer has no room for: then its handler waits."""
@@ -70,7 +72,7 @@ class Connection(Incoming):
             else:
                 messages, stream.body = split_messages(stream.body, stream.head.encoding, limit)
                 for message in messages:
-                    stream.queued += len(message)
+                    stream.queued += len(message) + MESSAGE_OVERHEAD_BYTES
                     stream.feed.put_nowait(message)
         except MessageError as error:
             self.end_early(stream, OPENING + trailers(error.code, str(error), ()))
@@ -125,7 +127,7 @@ class Connection(Incoming):
     def consumed(self, stream: Stream, size: int) -> None:
         """A handler has taken one of several messages: its peer may send as much again."""
         if self.streams.get(stream.id) is stream:
-            stream.queued -= size
+            stream.queued -= size + MESSAGE_OVERHEAD_BYTES
             self.weigh(stream)
             if not stream.closed_by_peer:
                 self.out.grant(stream.id, size + PREFIX_BYTES)

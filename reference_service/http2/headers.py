@@ -46,14 +46,15 @@ INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN = 13, 8, 12, 2
 class Head:
     """What the headers of a call say. Trailers have no `path`.
 
-    `malformed` if they break HTTP/2's rules. `ending` is the header block with which a call ends that can't be begun,
-    empty if it can. `encoding` is the one that messages may come in.
+    `malformed` if they break HTTP/2's rules, `too_large` if there are more than a call may have. `ending` is the header
+    block with which a call ends that can't be begun, empty if it can. `encoding` is the one that messages may come in.
     """
 
     path: str
     metadata: tuple[tuple[str, str | bytes], ...] = ()
     timeout_s: float | None = None
     malformed: bool = False
+    too_large: bool = False
     ending: bytes = b""
     encoding: str = "identity"
 
@@ -200,4 +201,4 @@ def _http_only(status: int) -> bytes:
 
 def _too_much(bytes_max: int) -> Head:
     text = f"metadata may have {bytes_max} bytes; this call has more"
-    return Head("", ending=OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))
+    return Head("", too_large=True, ending=OPENING + trailers(RESOURCE_EXHAUSTED, text, ()))

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from reference_service.http2.server import Server
 
 REPLENISH_BYTES: Final = 1 << 15
-FRAMES_A_TURN: Final = 256
-"""Of one connection, before others have theirs: some milliseconds at most."""
+FRAMES_A_TURN, TURN_S = 256, 0.002
+"""Of one connection, before others have their turn."""
+BYTES_A_FRAME: Final = 256
+"""Of headers beyond what a call may have; reading them takes as long as a frame that carries no call."""
 CRUMB_BYTES: Final = 128
 """Data in pieces smaller than this costs more than it carries; the last piece of a message may be."""
 
@@ -95,6 +97,7 @@ class Incoming(Lasting):
                 return 0, False
             if data[position + 3] != wire.SETTINGS or data[position + 4] & wire.ACK:
                 raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "a greeting without settings")
+        until_s = time.monotonic() + TURN_S
         for _ in range(FRAMES_A_TURN):
             if size - position < wire.HEAD_BYTES or self.closing:
                 return position, False
@@ -108,6 +111,8 @@ class Incoming(Lasting):
             self._frame(kind, flags, number & wire.LAST_STREAM, data[position + wire.HEAD_BYTES : end])
             self.greeted = True
             position = end
+            if kind == wire.HEADERS and time.monotonic() > until_s:
+                break
         return position, True
 
     # frames
@@ -137,8 +142,11 @@ class Incoming(Lasting):
         if not number & 1:
             raise ConnectionBrokenError(wire.PROTOCOL_ERROR, f"stream {number} can't be opened")
         self.last_stream = number
+        if head.too_large:
+            self.idle(1 + len(block) // BYTES_A_FRAME)
         if self.leaving or head.malformed or self._crowded():
-            self.idle()
+            if not self.leaving:
+                self.idle()
             self.out.reset(number, wire.PROTOCOL_ERROR if head.malformed else wire.REFUSED_STREAM)
             return
         stream = self.streams[number] = Stream(number, head, self.out.stream_credit, time.monotonic())

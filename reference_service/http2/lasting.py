@@ -81,15 +81,19 @@ class Lasting(Control):
 
     def pause_writing(self) -> None:
         """The peer does not read: nothing more is read from it, so that no more answers come up."""
-        self.paused, self.since_s = True, self.loop.time()
+        self.paused = self.out.stopped = True
+        self.since_s = self.loop.time()
         self.read_on(busy=self.busy)
 
     def resume_writing(self) -> None:
         """It reads again."""
-        self.paused = False
+        self.paused = self.out.stopped = False
         self.read_on(busy=self.busy)
         for stream in list(self.streams.values()):
-            self.go_on(stream)
+            if stream.pending:
+                self.resume(stream)
+            else:
+                self.go_on(stream)
 
     def read_on(self, *, busy: bool) -> None:
         """Read what the peer sends, unless it does not read itself or has sent more than one turn takes in."""

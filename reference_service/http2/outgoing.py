@@ -21,10 +21,14 @@ _ENDING_HEAD = wire.frame(wire.HEADERS, wire.END_HEADERS | wire.END_STREAM, 0)[3
 
 
 class Outgoing:
-    """The sending side. `credit` is how many bytes of data the peer still takes on the connection."""
+    """The sending side. `credit` is how many bytes of data the peer still takes on the connection.
+
+    While it is `stopped`, because the peer does not read, messages wait with their streams.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
         self.credit = self.stream_credit = wire.DEFAULT_WINDOW
+        self.stopped = False
         self._loop, self._transport = loop, transport
         self._out: list[bytes] = []
 
@@ -68,7 +72,7 @@ class Outgoing:
     def answer(self, stream: Stream, message: bytes, ending: bytes) -> bool:
         """Send headers, one message and trailers; whether all of it went."""
         size = len(message) + 5
-        room = min(self.credit, stream.credit, wire.FRAME_MAX)
+        room = 0 if self.stopped else min(self.credit, stream.credit, wire.FRAME_MAX)
         if size > room or len(ending) > wire.FRAME_MAX:
             self.headers(stream.id, OPENING, end=False)
             return self.data(stream, b"\0" + wire.U32.pack(size - 5) + message, ending)
@@ -91,7 +95,7 @@ class Outgoing:
     def resume(self, stream: Stream) -> bool:
         """Send what the windows have room for; whether nothing is left."""
         while stream.pending:
-            room = min(self.credit, stream.credit, wire.FRAME_MAX)
+            room = 0 if self.stopped else min(self.credit, stream.credit, wire.FRAME_MAX)
             if room <= 0:
                 return False
             part, stream.pending = stream.pending[:room], stream.pending[room:]

@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+
+LOOPBACK = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
 
 @dataclass
@@ -34,8 +38,15 @@ class Identity:
         (folder / f"{name}.key").write_bytes(self.key_pem)
 
 
-def signed(name: str, by: Identity | None = None, *, starts_h: float = -1, lasts_h: float = 2) -> Identity:
-    """An identity for `name` on loopback, signed by `by`; without it, an authority."""
+def signed(
+    name: str,
+    by: Identity | None = None,
+    *,
+    starts_h: float = -1,
+    lasts_h: float = 2,
+    names: Sequence[x509.GeneralName] = LOOPBACK,
+) -> Identity:
+    """An identity for `name`, with alternative names, signed by `by`; without it, an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begins = dt.datetime.now(dt.UTC) + dt.timedelta(hours=starts_h)
@@ -49,7 +60,6 @@ def signed(name: str, by: Identity | None = None, *, starts_h: float = -1, lasts
         .not_valid_after(begins + dt.timedelta(hours=lasts_h))
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    if by:
+    if by and names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return Identity(builder.sign(by.key if by else key, SHA256()), key)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from cryptography import x509
 
 from reference_service.auth.authenticator import Authenticator
 from reference_service.auth.tls import ServerIdentity
@@ -96,6 +99,73 @@ def test_with_mutual_tls_a_client_needs_a_certificate_and_a_listed_one_is_a_call
         assert ask(running.address) is grpc.StatusCode.UNAVAILABLE
         assert ask(running.address, signed("billing", signed("other"))) is grpc.StatusCode.UNAVAILABLE
         assert ask(running.address, signed("stranger", AUTHORITY)) is grpc.StatusCode.UNAUTHENTICATED
+
+
+SOMEONE = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "billing")])
+NAMES = {
+    "a DNS name": ("x", [x509.DNSName("billing")], True),
+    "a URI": ("x", [x509.UniformResourceIdentifier("spiffe://us/billing")], True),
+    "one of several": ("x", [x509.DNSName("other"), x509.DNSName("billing")], True),
+    "the common name where there is no other": ("billing", [], True),
+    "the common name beside another": ("billing", [x509.DNSName("other")], False),
+    "a name within a name": ("x", [x509.DirectoryName(SOMEONE)], False),
+    "part of a name": ("x", [x509.DNSName("billing.example")], False),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_caller_is_named_by_its_certificate_as_grpc_has_it(
+    tmp_path: Path, tiny_version: ModelVersion, case: str
+) -> None:
+    name, names, known = NAMES[case]
+    signed("server", AUTHORITY).write(tmp_path)
+    clients = {"billing": ("infer",), "spiffe://us/billing": ("infer",)}
+    door = FrontDoor(Authenticator(None, None, clients), mutual=True)
+    with in_process(tiny_version, identity=identity(tmp_path, mutual=True), door=door) as running:
+        code = ask(running.address, signed(name, AUTHORITY, names=names))
+    assert code is (grpc.StatusCode.OK if known else grpc.StatusCode.UNAUTHENTICATED)
+
+
+def test_an_authority_that_is_no_longer_trusted_lets_nobody_in_again(
+    tmp_path: Path, tiny_version: ModelVersion
+) -> None:
+    signed("server", AUTHORITY).write(tmp_path)
+    door = FrontDoor(Authenticator(None, None, {"billing": ("infer",)}), mutual=True)
+    client, replaced = signed("billing", AUTHORITY, names=[]), signed("replaced")
+    with in_process(tiny_version, identity=identity(tmp_path, mutual=True), door=door) as running:
+        context = ssl.create_default_context(cadata=AUTHORITY.chain_pem.decode())
+        client.write(tmp_path, "client")
+        context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        session = handshake(running.address, context)
+        assert session is None or not session.has_ticket  # there is nothing to resume by
+        assert ask(running.address, client) is grpc.StatusCode.OK
+        (tmp_path / "ca.pem").write_bytes(replaced.chain_pem)
+        wait_for(lambda: ask(running.address, client) is grpc.StatusCode.UNAVAILABLE, LOOK_INTERVAL_S + 2)
+
+
+def handshake(address: str, context: ssl.SSLContext) -> ssl.SSLSession | None:
+    context.set_alpn_protocols(["h2"])
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), 5) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as encrypted,
+    ):
+        assert encrypted.recv(9)  # the server's settings, and so the end of its handshake
+        assert encrypted.version() == "TLSv1.3"
+        return encrypted.session
+
+
+@pytest.mark.filterwarnings("ignore:.*TLSv1_1 is deprecated")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+def test_tls_1_2_is_the_least(encrypted: InProcess, version: ssl.TLSVersion) -> None:
+    context = ssl.create_default_context(cadata=AUTHORITY.chain_pem.decode())
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2"])
+    host, _, port = encrypted.address.rpartition(":")
+    refused = pytest.raises((ssl.SSLError, ConnectionResetError)) if version < ssl.TLSVersion.TLSv1_2 else nullcontext()
+    with socket.create_connection((host, int(port)), 5) as plain, refused:
+        context.wrap_socket(plain, server_hostname="localhost").close()
 
 
 @pytest.mark.parametrize(

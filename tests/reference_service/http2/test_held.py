@@ -113,3 +113,16 @@ def test_a_stream_of_requests_has_its_window_back_as_they_are_taken(server: Serv
         answers = channel.stream_stream("/test.Echo/upper")(iter(messages), timeout=LIMIT_S)
         assert [len(answer) for answer in answers] == [100_000] * 30
     assert not server.server.counts.held_bytes
+
+
+def test_messages_of_nothing_weigh_something(server: Serving) -> None:
+    nothing = wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.INITIAL_WINDOW_SIZE, 0))
+    empty = wire.frame(wire.DATA, 0, 1, bytes(5) * 3000)  # and the peer's window is not minded
+    with server.raw() as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(nothing + opened(1, OPEN, *of("upper")) + empty * 40)
+        said = frames_until_end(connection)
+    assert (wire.RST_STREAM, 0, 1) in [item[:3] for item in said]
+    wait_for(lambda: not server.server.counts.held_bytes)
+    assert server.server.counts.refused["held"]
+    still_answers(server)

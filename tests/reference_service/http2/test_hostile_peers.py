@@ -71,6 +71,30 @@ CONNECTION_ERRORS = {
     "empty data without end": (
         opened(1) + wire.frame(wire.DATA, 0, 1) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM
     ),
+    "calls with too many headers without end": (
+        b"".join(opened(1 + 2 * n, OPEN, *GRPC, *[("x", "y" * 100)] * 100) for n in range(60)), wire.ENHANCE_YOUR_CALM
+    ),
+    "a message in crumbs without end": (
+        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + wire.frame(wire.DATA, 0, 1, b"x") * 2100,
+        wire.ENHANCE_YOUR_CALM,
+    ),
+    "windows an octet wider without end": (
+        wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(1)) * 2100, wire.ENHANCE_YOUR_CALM
+    ),
+    "windows that come and go without end": (
+        b"".join(wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(4, size)) for size in (0, 65_535) * 60),
+        wire.ENHANCE_YOUR_CALM,
+    ),
+    "many settings at once": (wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(4, 1) * 33), wire.ENHANCE_YOUR_CALM),
+    "windows that settings widen too far": (
+        opened(1) + wire.frame(wire.WINDOW_UPDATE, 0, 1, wire.U32.pack(2**31 - 1 - 65_535))
+        + wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(4, 65_536)), wire.FLOW_CONTROL_ERROR
+    ),
+    "settings of a stream": (wire.frame(wire.SETTINGS, 0, 1), wire.PROTOCOL_ERROR),
+    "a ping of a stream": (wire.frame(wire.PING, 0, 1, bytes(8)), wire.PROTOCOL_ERROR),
+    "a push that is neither on nor off": (
+        wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.ENABLE_PUSH, 2)), wire.PROTOCOL_ERROR
+    ),
     "calls opened and given up without end": (
         b"".join(opened(1 + 2 * n) + wire.frame(wire.RST_STREAM, 0, 1 + 2 * n, bytes(4)) for n in range(2100)),
         wire.ENHANCE_YOUR_CALM,
