@@ -12,7 +12,7 @@ from reference_service.http2 import frames as wire
 from reference_service.http2.call import Call
 from reference_service.http2.control import IDLE_FRAMES_EACH
 from reference_service.http2.headers import OPENING, trailers
-from reference_service.http2.incoming import Incoming
+from reference_service.http2.incoming import CRUMBS_MAX, Incoming
 from reference_service.http2.lasting import CLOSE_LIMIT_S
 from reference_service.http2.messages import (
     PREFIX_BYTES,
@@ -31,7 +31,9 @@ DEADLINE_EXCEEDED: Final = 4
 UNOFFERED: Final = OPENING + trailers(UNIMPLEMENTED, "this method is not offered here", ())
 NO_ROOM: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "too much that is not answered yet is held here", ())
 TOO_LATE: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline has passed", ())
-TOO_SLOW: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the message did not come in time", ())
+TOO_SLOW: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message did not come in time", ())
+"""No code by which an edge would take this server for the one that is late."""
+CRUMBS: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message comes in too many pieces", ())
 MESSAGE_OVERHEAD_BYTES: Final = 64
 """What one of several messages weighs beside its bytes, of which it may have none."""
 GOAWAY_LIMIT_S: Final = 1.0
@@ -67,10 +69,14 @@ class Connection(Incoming):
         """Refuse what its first bytes say is too large, hand on what is whole, and count what is kept."""
         limit = self.limits.message_bytes
         try:
+            if stream.crumbs > CRUMBS_MAX:
+                self.end_early(stream, CRUMBS)
+                return
             if stream.feed is None:
                 not_larger(stream.body, limit)
             else:
                 messages, stream.body = split_messages(stream.body, stream.head.encoding, limit)
+                stream.crumbs = 0 if messages else stream.crumbs
                 for message in messages:
                     stream.queued += len(message) + MESSAGE_OVERHEAD_BYTES
                     stream.feed.put_nowait(message)
@@ -100,6 +106,7 @@ class Connection(Incoming):
         if method is None:  # no longer
             self.end_early(stream, UNOFFERED)
         else:
+            stream.lasting = method.handler.response_streaming
             stream.task = self.loop.create_task(Call(self, stream, method.handler).run())
 
     def _late(self, stream: Stream) -> None:
@@ -216,8 +223,13 @@ class Connection(Incoming):
         most = max(self.streams.values(), key=lambda stream: stream.held)
         self.end_early(most, NO_ROOM)
 
+    @property
+    def is_spare(self) -> bool:
+        """Whether no call is open but such as are held open for ever."""
+        return all(stream.lasting for stream in self.streams.values())
+
     def make_way(self) -> None:
-        """End a connection without calls, in favour of another."""
+        """End the connection, in favour of another."""
         self.out.goaway(self.last_stream, wire.NO_ERROR)
         self.close()
         self.server.connections.discard(self)

@@ -7,7 +7,6 @@ are mostly the same bytes. Answers are spelled out and never indexed: they leave
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -36,10 +35,11 @@ _PSEUDO: Final = frozenset({":method", ":scheme", ":path", ":authority"})
 _UNITS_S: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _is_timeout = re.compile(r"[0-9]{1,8}[HMSmun]").fullmatch
 _is_name = re.compile(r"[0-9a-z_.-]+").fullmatch
-_is_value = re.compile(r"[\x20-\x7e]*").fullmatch
+_is_token = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
+_is_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _QUOTED_NOT: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 """Characters that a grpc-message carries as they are; all others are percent-encoded."""
-INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN = 13, 8, 12, 2
+INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNKNOWN = 13, 3, 8, 12, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,12 @@ class HeaderReader:
             return known
         before = self._table()
         try:
-            fields: list[Any] = list(self._decoder.decode(block))
+            read = self._decoder.decode(block, raw=True)
         except hpack.OversizedHeaderListError as error:
             raise ConnectionBrokenError(ENHANCE_YOUR_CALM, "headers without end") from error
         except (hpack.HPACKError, IndexError) as error:  # IndexError: an integer cut short
             raise ConnectionBrokenError(COMPRESSION_ERROR, "headers that can't be read") from error
+        fields = [(str(name, "latin-1"), str(value, "latin-1")) for name, value in read]  # as many letters as bytes
         size = sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in fields)
         head = _head(fields) if size <= self._bytes_max else _too_much(self._bytes_max)
         after = self._table()
@@ -116,18 +117,20 @@ def _head(fields: list[tuple[str, str]]) -> Head:
             if regular or name in pseudo:
                 return _MALFORMED
             pseudo[name] = value
-        elif (
-            not _is_name(name)
-            or name in _CONNECTION_HEADERS
-            or not _is_value(value)
-            or (name == "te" and value.lower() != "trailers")
-        ):
+        elif not _is_http(name, value):
             return _MALFORMED
         else:
             regular.append((name, value))
     if not pseudo.keys() <= _PSEUDO or not (pseudo.get(":path") and pseudo.get(":method") and ":scheme" in pseudo):
         return _MALFORMED
     return _call(pseudo, regular)
+
+
+def _is_http(name: str, value: str) -> bool:
+    """Whether HTTP/2 has such a header (RFC 9113, 8.2)."""
+    if name in _CONNECTION_HEADERS or (name == "te" and value.lower() != "trailers"):
+        return False
+    return bool(_is_token(name) and _is_value(value))
 
 
 def _call(pseudo: dict[str, str], regular: list[tuple[str, str]]) -> Head:
@@ -146,13 +149,19 @@ def _call(pseudo: dict[str, str], regular: list[tuple[str, str]]) -> Head:
     timeout_s = int(timeout[:-1]) * _UNITS_S[timeout[-1]] if timeout else None
     try:
         metadata = tuple(pair for name, value in regular if name not in _RESERVED for pair in _pairs(name, value))
-    except binascii.Error:
-        return _MALFORMED
+    except ValueError:
+        text = "metadata has a name or a value that gRPC does not know: visible ASCII, and base64 where it ends in -bin"
+        return Head(path, ending=OPENING + trailers(INVALID_ARGUMENT, text, ()))
     return Head(path, metadata, timeout_s, encoding=encoding)
 
 
 def _pairs(name: str, value: str) -> list[tuple[str, str | bytes]]:
-    """A header as metadata; bytes come in base64, with or without its padding, and several joined by commas."""
+    """A header as metadata; bytes come in base64, with or without its padding, and several joined by commas.
+
+    Raises ValueError for one that is HTTP's and not gRPC's: it is the call that is refused, with words.
+    """
+    if not (_is_name(name) and value.isascii()):
+        raise ValueError(name)
     if not name.endswith("-bin"):
         return [(name, value)]
     parts = value.split(",")

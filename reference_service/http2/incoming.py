@@ -27,9 +27,9 @@ REPLENISH_BYTES: Final = 1 << 15
 FRAMES_A_TURN, TURN_S = 256, 0.002
 """Of one connection, before others have their turn."""
 BYTES_A_FRAME: Final = 256
-"""Of headers beyond what a call may have; reading them takes as long as a frame that carries no call."""
-CRUMB_BYTES: Final = 128
-"""Data in pieces smaller than this costs more than it carries; the last piece of a message may be."""
+"""Of headers in more than a frame, far more than a call may have: so many take as long as a frame without a call."""
+CRUMB_BYTES, CRUMBS_MAX = 128, 256
+"""Pieces of a message smaller than this cost more than they carry: so many of them may be."""
 
 
 class Incoming(Lasting):
@@ -142,7 +142,7 @@ class Incoming(Lasting):
         if not number & 1:
             raise ConnectionBrokenError(wire.PROTOCOL_ERROR, f"stream {number} can't be opened")
         self.last_stream = number
-        if head.too_large:
+        if head.too_large and len(block) > wire.FRAME_MAX:
             self.idle(1 + len(block) // BYTES_A_FRAME)
         if self.leaving or head.malformed or self._crowded():
             if not self.leaving:
@@ -197,13 +197,13 @@ class Incoming(Lasting):
             self._received = 0
         payload = wire.unpadded(flags, payload)
         ends = flags & wire.END_STREAM
-        if len(payload) < CRUMB_BYTES and not ends:
-            self.idle()
         stream = self.streams.get(number)
         if stream is None or stream.closed_by_peer:
             self._on_stray_data(number, stream)
             return
         stream.take(payload)
+        if len(payload) < CRUMB_BYTES and not ends:
+            stream.crumbs += 1
         if not ends or stream.feed is not None:
             self.data_more(stream)
         if ends and number in self.streams:
@@ -213,6 +213,7 @@ class Incoming(Lasting):
         """Data of a call that is over here was on its way; any other breaks the protocol."""
         if not number or number > self.last_stream:
             raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "data on a stream that was not opened")
+        self.idle()
         if stream is not None:
             self.out.reset(number, wire.STREAM_CLOSED)
             self.forget(stream)

@@ -121,11 +121,14 @@ class Server:
         return len(self.connections) + greeting < self.limits.connections
 
     def made_room(self) -> bool:
-        """Have a connection without calls end, first one that has said nothing; whether there was any."""
-        unused = [connection for connection in self.connections if not connection.streams]
-        if unused:
-            min(unused, key=lambda connection: (connection.greeted, connection.since_s)).make_way()
-        return bool(unused)
+        """Have a connection end that does without: silent, without calls, or with such alone as are held open for ever.
+
+        Whether there was any, since those that wait for answers stay.
+        """
+        spare = [connection for connection in self.connections if connection.is_spare]
+        if spare:
+            min(spare, key=lambda one: (bool(one.streams), one.greeted, one.since_s)).make_way()
+        return bool(spare)
 
     async def _look_after(self) -> None:
         loop = asyncio.get_running_loop()

@@ -22,20 +22,21 @@ class Stream:
     `body` is what arrived and was not taken, `pending` and `ending` what was not sent, `feed` the messages of a method
     that takes several; `held` is how many bytes of all that are counted. `waits_since_s` is since when the call waits
     for its peer, NEVER if it does not; `opened` says that headers of the answer were sent.
+    `lasting` ones may have answers for ever; `crumbs` are pieces of a message that carry next to nothing.
     """
 
     __slots__ = (
-        "body", "closed_by_peer", "credit", "ending", "feed", "head", "held", "id", "opened", "opened_s", "pending",
-        "queued", "room", "task", "timer", "waits_since_s",
+        "body", "closed_by_peer", "credit", "crumbs", "ending", "feed", "head", "held", "id", "lasting", "opened",
+        "opened_s", "pending", "queued", "room", "task", "timer", "waits_since_s",
     )  # fmt: skip
 
     def __init__(self, number: int, head: Head, credit: int, now_s: float) -> None:
         self.id, self.head, self.credit = number, head, credit
         self.opened_s = self.waits_since_s = now_s
         self.body: bytes | bytearray = b""
-        self.closed_by_peer = self.opened = False
+        self.closed_by_peer = self.opened = self.lasting = False
         self.feed: asyncio.Queue[bytes | None] | None = None
-        self.queued = 0
+        self.queued = self.crumbs = 0
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.pending = b""

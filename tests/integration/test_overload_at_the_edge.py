@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
-CLIMB_RPS = (500, 1000, 1500, 2000, 2250, 2500, 2750, 3000)
+CLIMB_RPS = (1000, 2000, 3000, 3500, 4000, 4500, 5000, 6000, 7000)
 CALM_MS_P99, SPIKE_MS_P99 = 50, 200
 """The reference Plan's objectives: at its rates, and beyond them."""
 CALM_RPS = 100

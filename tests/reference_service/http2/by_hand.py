@@ -33,6 +33,13 @@ def opened(stream: int = 1, flags: int = OPEN, *fields: tuple[str, str]) -> byte
     return wire.frame(wire.HEADERS, flags, stream, block(*fields))
 
 
+def opened_at_length(stream: int, *fields: tuple[str, str]) -> bytes:
+    """The headers of a call that take two frames."""
+    whole_block = block(*fields)
+    first, rest = whole_block[: wire.FRAME_MAX], whole_block[wire.FRAME_MAX :]
+    return wire.frame(wire.HEADERS, 0, stream, first) + wire.frame(wire.CONTINUATION, wire.END_HEADERS, stream, rest)
+
+
 def of(method: str) -> list[tuple[str, str]]:
     """The headers of a call of another method."""
     return [(name, f"/{SERVICE}/{method}" if name == ":path" else value) for name, value in GRPC]

@@ -79,6 +79,14 @@ def test_connections_with_calls_stay_and_one_more_is_closed(server: Serving) -> 
         assert open_ones(server) == FEW.connections
 
 
+def test_connections_that_are_held_open_for_ever_keep_nobody_out(server: Serving) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(FEW.connections):
+            held.enter_context(server.raw()).sendall(opened(1, OPEN, *of("upper")))
+        wait_for(lambda: sum(len(one.streams) for one in list(server.server.connections)) == FEW.connections)
+        still_answers(server)
+
+
 def test_when_many_calls_are_open_a_connection_has_its_fair_share_and_no_more(server: Serving) -> None:
     many = b"".join(opened(1 + 2 * number) for number in range(FEW.streams))
     with contextlib.ExitStack() as held:

@@ -21,6 +21,7 @@ from tests.reference_service.http2.by_hand import (
     block,
     frames_until_end,
     opened,
+    opened_at_length,
     said_to,
     status_of,
     whole,
@@ -69,13 +70,14 @@ CONNECTION_ERRORS = {
     "pings without end": (wire.frame(wire.PING, 0, 0, bytes(8)) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
     "settings without end": (wire.frame(wire.SETTINGS, 0, 0) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
     "empty data without end": (
-        opened(1) + wire.frame(wire.DATA, 0, 1) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM
+        opened(1) + wire.frame(wire.DATA, 0, 1) * (IDLE_FRAMES_MAX + 300), wire.ENHANCE_YOUR_CALM
     ),
-    "calls with too many headers without end": (
-        b"".join(opened(1 + 2 * n, OPEN, *GRPC, *[("x", "y" * 100)] * 100) for n in range(60)), wire.ENHANCE_YOUR_CALM
+    "calls with far too many headers without end": (
+        b"".join(opened_at_length(1 + 2 * n, *GRPC, *[("x", "y" * 100)] * 300) for n in range(60)),
+        wire.ENHANCE_YOUR_CALM,
     ),
     "a message in crumbs without end": (
-        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + wire.frame(wire.DATA, 0, 1, b"x") * 2100,
+        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + wire.frame(wire.DATA, 0, 1, b"x") * 2500,
         wire.ENHANCE_YOUR_CALM,
     ),
     "windows an octet wider without end": (
@@ -120,7 +122,14 @@ MALFORMED = {
     "no method": GRPC[1:],
     "no scheme": [GRPC[0], *GRPC[2:]],
     "another te": [*GRPC, ("te", "gzip")],
-    "binary metadata that is none": [*GRPC, ("x-bin", "*")],
+    "a space in a name": [*GRPC, ("x a", "b")],
+    "a nought in a value": [*GRPC, ("x-id", "a\0b")],
+}
+ODD_METADATA = {
+    "binary metadata that is none": b"\0\5x-bin\1*",
+    "letters that are not ASCII": b"\0\3x-a\2\xc3\xbc",
+    "bytes that are no text": b"\0\3x-a\2\xff\xfe",
+    "a name that gRPC does not know": b"\0\3x!a\1b",
 }
 
 
@@ -128,6 +137,22 @@ MALFORMED = {
 def test_headers_that_break_the_rules_end_their_call_alone(server: Serving, name: str) -> None:
     said = said_to(server, opened(1, CLOSE, *MALFORMED[name]) + whole(3))
     assert (wire.RST_STREAM, 0, 1, wire.U32.pack(wire.PROTOCOL_ERROR)) in said
+    assert (wire.DATA, 0, 3, MESSAGE) in said
+
+
+@pytest.mark.parametrize("name", ODD_METADATA)
+def test_metadata_that_is_https_and_not_grpcs_is_refused_with_words(server: Serving, name: str) -> None:
+    """An edge passes them on, on a connection that it shares among its clients: the others' calls must go on."""
+    sent = wire.frame(wire.HEADERS, CLOSE, 1, block() + ODD_METADATA[name]) + whole(3)
+    said = said_to(server, sent)
+    assert status_of(said) == "3"
+    assert (wire.DATA, 0, 3, MESSAGE) in said
+
+
+def test_a_message_in_crumbs_ends_its_call_alone(server: Serving) -> None:
+    crumbs = wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + wire.frame(wire.DATA, 0, 1, b"x") * 300
+    said = said_to(server, opened(1) + crumbs + whole(3))
+    assert status_of(said) == "8"
     assert (wire.DATA, 0, 3, MESSAGE) in said
 
 

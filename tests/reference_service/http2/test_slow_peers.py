@@ -87,7 +87,7 @@ def test_a_message_that_does_not_come_ends_its_call_alone(server: Serving) -> No
         connection.sendall(opened(1) + wire.frame(wire.DATA, 0, 1, MESSAGE[:3]) + whole(3))
         time.sleep(SOON_S)
         said = frames_until_end(connection)
-    assert status_of(said) == "4"
+    assert status_of(said) == "8"
     assert (wire.DATA, 0, 3, MESSAGE) in said
 
 
@@ -97,7 +97,7 @@ def test_a_message_octet_by_octet_is_too_slow(server: Serving) -> None:
         for _ in range(40):
             connection.sendall(wire.frame(wire.DATA, 0, 1, b"\0"))
             time.sleep(SOON_S / 40)
-        assert status_of(frames_until_end(connection)) == "4"
+        assert status_of(frames_until_end(connection)) == "8"
 
 
 def test_an_answer_that_is_not_taken_ends_its_call_alone(server: Serving) -> None:
