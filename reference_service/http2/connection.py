@@ -1,6 +1,6 @@
-"""One HTTP/2 connection as it answers: calls begin, are answered, refused, given up.
+"""One HTTP/2 connection: calls begin, are refused before they do, or given up; and the connection leaves.
 
-Rule: a stream is forgotten exactly once, when its last frame is on its way or nobody waits for it.
+Rule: what one caller does wrong ends its call, because an edge shares a connection among its callers.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from reference_service.http2 import frames as wire
+from reference_service.http2.answering import MESSAGE_OVERHEAD_BYTES, Answering
 from reference_service.http2.call import Call
-from reference_service.http2.control import IDLE_FRAMES_EACH
 from reference_service.http2.headers import OPENING, trailers
-from reference_service.http2.incoming import CRUMBS_MAX, Incoming
+from reference_service.http2.incoming import CRUMBS_MAX
 from reference_service.http2.lasting import CLOSE_LIMIT_S
 from reference_service.http2.messages import (
-    PREFIX_BYTES,
     RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
     MessageError,
@@ -34,14 +33,10 @@ TOO_LATE: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline h
 TOO_SLOW: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message did not come in time", ())
 """No code by which an edge would take this server for the one that is late."""
 CRUMBS: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message comes in too many pieces", ())
-MESSAGE_OVERHEAD_BYTES: Final = 64
-"""What one of several messages weighs beside its bytes, of which it may have none."""
 GOAWAY_LIMIT_S: Final = 1.0
-UNREAD_BYTES_MAX: Final = 64 << 10
-"""Of a call's messages that its peer has no room for: then its handler waits."""
 
 
-class Connection(Incoming):
+class Connection(Answering):
     """One connection of a server."""
 
     # a call, from its beginning to its end
@@ -121,100 +116,6 @@ class Connection(Incoming):
             self.forget(stream)
         else:
             self.end_early(stream, TOO_SLOW)
-
-    # what calls use
-
-    def taken(self, stream: Stream) -> bytes | bytearray:
-        """The whole body of a call, which is its handler's from now on."""
-        body, stream.body = stream.body, b""
-        if stream.held:
-            self.weigh(stream)
-        return body
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """A handler has taken one of several messages: its peer may send as much again."""
-        if self.streams.get(stream.id) is stream:
-            stream.queued -= size + MESSAGE_OVERHEAD_BYTES
-            self.weigh(stream)
-            if not stream.closed_by_peer:
-                self.out.grant(stream.id, size + PREFIX_BYTES)
-
-    def answer(self, stream: Stream, message: bytes, ending: bytes) -> None:
-        """One message and the end."""
-        if self.streams.get(stream.id) is stream:
-            self.idle_frames -= IDLE_FRAMES_EACH
-            if self.out.answer(stream, message, ending):
-                self._ended(stream)
-            else:
-                self._stuck(stream)
-
-    def refuse(self, stream: Stream, ending: bytes) -> None:
-        """An end without a message, in one header block."""
-        if self.streams.get(stream.id) is stream:
-            self.idle_frames -= IDLE_FRAMES_EACH
-            self.end_early(stream, OPENING + ending)
-
-    def open_answer(self, stream: Stream) -> None:
-        """Headers ahead of several messages."""
-        if self.streams.get(stream.id) is stream:
-            stream.opened = True
-            self.out.headers(stream.id, OPENING, end=False)
-
-    def send_message(self, stream: Stream, data: bytes) -> None:
-        """One of several messages."""
-        if self.streams.get(stream.id) is stream:
-            self.out.data(stream, data, None)
-            if stream.pending:
-                self._stuck(stream)
-
-    async def room(self, stream: Stream) -> None:
-        """Return once the peer has taken what was sent, but for a little."""
-        await asyncio.sleep(0)  # what was gathered in this turn leaves, and shows whether the peer reads
-        while self.streams.get(stream.id) is stream and (self.paused or len(stream.pending) > UNREAD_BYTES_MAX):
-            stream.room = self.loop.create_future()
-            await stream.room
-
-    def end_answer(self, stream: Stream, ending: bytes) -> None:
-        """The end behind several messages."""
-        if self.streams.get(stream.id) is stream:
-            if self.out.data(stream, b"", ending):
-                self._ended(stream)
-            else:
-                self._stuck(stream)
-
-    def resume(self, stream: Stream) -> None:
-        """Send on what waited for the peer's window."""
-        if self.out.resume(stream):
-            self._ended(stream)
-        elif stream.pending:
-            self.weigh(stream)
-        else:
-            stream.waits_since_s = NEVER
-            self.weigh(stream)
-            self.go_on(stream)
-
-    def _stuck(self, stream: Stream) -> None:
-        """The answer waits for the peer's window: for a while, and counted."""
-        if stream.waits_since_s == NEVER:
-            stream.waits_since_s = self.loop.time()
-        if not self.weigh(stream):
-            self.out.reset(stream.id, wire.ENHANCE_YOUR_CALM)
-            self.forget(stream)
-
-    def _ended(self, stream: Stream) -> None:
-        """The whole answer is on its way; a peer that is still sending is told to stop."""
-        if not stream.closed_by_peer:
-            self.out.reset(stream.id, wire.NO_ERROR)
-        self.forget(stream)
-
-    def end_early(self, stream: Stream, block: bytes) -> None:
-        """End a call by a header block and no message."""
-        if stream.pending:  # the block can't overtake what was said before
-            self.out.reset(stream.id, wire.CANCEL)
-            self.forget(stream)
-            return
-        self.out.headers(stream.id, block.removeprefix(OPENING) if stream.opened else block, end=True)
-        self._ended(stream)
 
     # the end
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from reference_service.http2 import frames as wire
-from reference_service.http2.connection import UNREAD_BYTES_MAX
+from reference_service.http2.answering import UNREAD_BYTES_MAX
 from reference_service.http2.lasting import WRITE_BUFFER_BYTES
 from reference_service.http2.stream import Stream
 from tests.reference_service.http2.by_hand import MESSAGE, OPEN, frames_until_end, of, opened, said_to, status_of, whole
