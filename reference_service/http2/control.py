@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from reference_service.http2.outgoing import Outgoing
     from reference_service.http2.stream import Stream
 
-IDLE_FRAMES_MAX: Final = 2000
-"""Frames a second that carry no call (pings, resets, windows, crumbs): clients send a few, attacks thousands."""
+IDLE_FRAMES_MAX: Final = 4000
+"""Frames a second that carry no call (pings, resets, windows, crumbs): clients send a few, attacks many thousands.
+
+What decent clients sent while the machine stood still comes all at once, and is no attack."""
 IDLE_FRAMES_EACH: Final = 4
 """For each call answered: its windows, a ping, a reset."""
-SETTINGS_WEIGHT: Final = 20
+SETTINGS_WEIGHT: Final = 40
 """Settings change every open call's window, so a hundred frames a second are enough."""
 SETTINGS_MAX: Final = 32
 """Entries in one frame: there are six settings."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REPLENISH_BYTES: Final = 1 << 15
 FRAMES_A_TURN, TURN_S = 256, 0.002
 """Of one connection, before others have their turn."""
-BYTES_A_FRAME: Final = 256
+BYTES_A_FRAME: Final = 128
 """Of headers in more than a frame, far more than a call may have: so many take as long as a frame without a call."""
 CRUMB_BYTES, CRUMBS_MAX = 128, 256
 """Pieces of a message smaller than this cost more than they carry: so many of them may be."""
@@ -200,6 +200,8 @@ class Incoming(Lasting):
         stream = self.streams.get(number)
         if stream is None or stream.closed_by_peer:
             self._on_stray_data(number, stream)
+            if len(payload) < CRUMB_BYTES and not ends:
+                self.idle()
             return
         stream.take(payload)
         if len(payload) < CRUMB_BYTES and not ends:
@@ -213,7 +215,6 @@ class Incoming(Lasting):
         """Data of a call that is over here was on its way; any other breaks the protocol."""
         if not number or number > self.last_stream:
             raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "data on a stream that was not opened")
-        self.idle()
         if stream is not None:
             self.out.reset(number, wire.STREAM_CLOSED)
             self.forget(stream)

@@ -36,6 +36,7 @@ def server() -> Iterator[Serving]:
         yield running
 
 
+CRUMB = wire.frame(wire.DATA, 0, 1, b"x")
 CONNECTION_ERRORS = {
     "a frame that is too large": (b"\xff\xff\xff\0\0\0\0\0\1", wire.FRAME_SIZE_ERROR),
     "data before headers": (wire.frame(wire.DATA, 0, 1, b"x"), wire.PROTOCOL_ERROR),
@@ -75,11 +76,11 @@ CONNECTION_ERRORS = {
         wire.ENHANCE_YOUR_CALM,
     ),
     "a message in crumbs without end": (
-        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + wire.frame(wire.DATA, 0, 1, b"x") * 2500,
+        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + CRUMB * (IDLE_FRAMES_MAX + 300),
         wire.ENHANCE_YOUR_CALM,
     ),
     "windows an octet wider without end": (
-        wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(1)) * 2100, wire.ENHANCE_YOUR_CALM
+        wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.U32.pack(1)) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM
     ),
     "windows that come and go without end": (
         b"".join(wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(4, size)) for size in (0, 65_535) * 60),
@@ -96,7 +97,7 @@ CONNECTION_ERRORS = {
         wire.frame(wire.SETTINGS, 0, 0, wire.SETTING.pack(wire.ENABLE_PUSH, 2)), wire.PROTOCOL_ERROR
     ),
     "calls opened and given up without end": (
-        b"".join(opened(1 + 2 * n) + wire.frame(wire.RST_STREAM, 0, 1 + 2 * n, bytes(4)) for n in range(2100)),
+        b"".join(opened(n) + wire.frame(wire.RST_STREAM, 0, n, bytes(4)) for n in range(1, 2 * IDLE_FRAMES_MAX + 9, 2)),
         wire.ENHANCE_YOUR_CALM,
     ),
 }  # fmt: skip
@@ -108,6 +109,16 @@ def test_what_breaks_the_protocol_ends_the_connection_by_name(server: Serving, n
     kind, _, _, payload = said_to(server, sent)[-1]
     assert (kind, int.from_bytes(payload[4:8], "big")) == (wire.GOAWAY, code)
     still_answers(server)
+
+
+def test_what_is_on_its_way_for_calls_refused_is_no_attack(server: Serving) -> None:
+    """Of many calls refused by their headers, each message comes after; a shared connection must outlive that."""
+    odd = [*GRPC, ("grpc-encoding", "snappy")]
+    count = IDLE_FRAMES_MAX + 500
+    calls = b"".join(
+        opened(n, OPEN, *odd) + wire.frame(wire.DATA, wire.END_STREAM, n, MESSAGE) for n in range(1, 2 * count, 2)
+    )
+    assert [item[0] for item in said_to(server, calls)].count(wire.HEADERS) == count
 
 
 def test_calls_beyond_the_limit_are_refused_so_that_they_may_be_sent_again(server: Serving) -> None:
