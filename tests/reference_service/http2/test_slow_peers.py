@@ -14,7 +14,6 @@ import pytest
 from reference_service.http2 import frames as wire
 from reference_service.http2.lasting import WRITE_BUFFER_BYTES
 from reference_service.http2.limits import ServerLimits
-from reference_service.http2.server import LOOK_INTERVAL_S
 from tests.reference_service.http2.by_hand import (
     MESSAGE,
     OPEN,
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLOW_S = 0.6
-SOON_S = SLOW_S + 2 * LOOK_INTERVAL_S + 0.5
+SLOW_S = 0.4
+SOON_S = SLOW_S + 0.6
 
 
 @pytest.fixture(scope="module")
