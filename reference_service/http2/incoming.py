@@ -200,8 +200,6 @@ class Incoming(Lasting):
         stream = self.streams.get(number)
         if stream is None or stream.closed_by_peer:
             self._on_stray_data(number, stream)
-            if len(payload) < CRUMB_BYTES and not ends:
-                self.idle()
             return
         stream.take(payload)
         if len(payload) < CRUMB_BYTES and not ends:

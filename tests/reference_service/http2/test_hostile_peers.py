@@ -36,7 +36,6 @@ def server() -> Iterator[Serving]:
         yield running
 
 
-CRUMB = wire.frame(wire.DATA, 0, 1, b"x")
 CONNECTION_ERRORS = {
     "a frame that is too large": (b"\xff\xff\xff\0\0\0\0\0\1", wire.FRAME_SIZE_ERROR),
     "data before headers": (wire.frame(wire.DATA, 0, 1, b"x"), wire.PROTOCOL_ERROR),
@@ -68,15 +67,8 @@ CONNECTION_ERRORS = {
     "a client that pushes": (wire.frame(wire.PUSH_PROMISE, OPEN, 1, bytes(4)), wire.PROTOCOL_ERROR),
     "pings without end": (wire.frame(wire.PING, 0, 0, bytes(8)) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
     "settings without end": (wire.frame(wire.SETTINGS, 0, 0) * (IDLE_FRAMES_MAX + 9), wire.ENHANCE_YOUR_CALM),
-    "empty data without end": (
-        opened(1) + wire.frame(wire.DATA, 0, 1) * (IDLE_FRAMES_MAX + 300), wire.ENHANCE_YOUR_CALM
-    ),
     "calls with far too many headers without end": (
         b"".join(opened_at_length(1 + 2 * n, *GRPC, *[("x", "y" * 100)] * 300) for n in range(60)),
-        wire.ENHANCE_YOUR_CALM,
-    ),
-    "a message in crumbs without end": (
-        opened(1) + wire.frame(wire.DATA, 0, 1, b"\0\0\2\0\0") + CRUMB * (IDLE_FRAMES_MAX + 300),
         wire.ENHANCE_YOUR_CALM,
     ),
     "windows an octet wider without end": (
