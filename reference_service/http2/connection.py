@@ -15,6 +15,7 @@ from reference_service.http2.headers import OPENING, trailers
 from reference_service.http2.incoming import CRUMBS_MAX
 from reference_service.http2.lasting import CLOSE_LIMIT_S
 from reference_service.http2.messages import (
+    INTERNAL,
     RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
     MessageError,
@@ -32,6 +33,7 @@ NO_ROOM: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "too much that is not an
 TOO_LATE: Final = OPENING + trailers(DEADLINE_EXCEEDED, "the caller's deadline has passed", ())
 TOO_SLOW: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message did not come in time", ())
 """No code by which an edge would take this server for the one that is late."""
+CUT_SHORT: Final = OPENING + trailers(INTERNAL, "the message was cut short", ())
 CRUMBS: Final = OPENING + trailers(RESOURCE_EXHAUSTED, "the message comes in too many pieces", ())
 GOAWAY_LIMIT_S: Final = 1.0
 
@@ -47,7 +49,7 @@ class Connection(Answering):
         if head.ending:
             self.end_early(stream, head.ending)
             return
-        method = self.server.method(head.path)
+        stream.method = method = self.server.method(head.path)
         if method is None:
             self.end_early(stream, UNOFFERED)
             return
@@ -84,25 +86,25 @@ class Connection(Answering):
     def data_whole(self, stream: Stream) -> None:
         """The peer has sent all of the call."""
         stream.closed_by_peer, stream.waits_since_s = True, NEVER
-        if stream.feed is not None:
+        assert stream.method is not None  # noqa: S101 - without one it has ended by its headers
+        queue = stream.method.queue
+        if stream.feed is not None and stream.body:
+            self.end_early(stream, CUT_SHORT)
+        elif stream.feed is not None:
             stream.feed.put_nowait(None)
-            return
-        method = self.server.method(stream.head.path)
-        if method is None or method.queue is None:
+        elif queue is None:
             self.begin(stream)
-        elif method.queue.full:
-            self.end_early(stream, method.queue.refusal())
-        elif not method.queue.put(self, stream) and not self.weigh(stream):
+        elif queue.full:
+            self.end_early(stream, queue.refusal())
+        elif not queue.put(self, stream) and not self.weigh(stream):
             self.end_early(stream, NO_ROOM)
 
     def begin(self, stream: Stream) -> None:
         """Have the handler answer."""
-        method = self.server.method(stream.head.path)
-        if method is None:  # no longer
-            self.end_early(stream, UNOFFERED)
-        else:
-            stream.lasting = method.handler.response_streaming
-            stream.task = self.loop.create_task(Call(self, stream, method.handler).run())
+        assert stream.method is not None  # noqa: S101 - without one it has ended by its headers
+        handler = stream.method.handler
+        stream.lasting = handler.response_streaming
+        stream.task = self.loop.create_task(Call(self, stream, handler).run())
 
     def _late(self, stream: Stream) -> None:
         if self.streams.get(stream.id) is stream:

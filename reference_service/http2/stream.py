@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from reference_service.http2.headers import Head
+    from reference_service.http2.server import Method
 
 NEVER: Final = float("inf")
 
@@ -18,7 +19,7 @@ NEVER: Final = float("inf")
 class Stream:
     """A call that is not over, since `opened_s` of the monotonic clock.
 
-    `credit` is how many bytes of data the peer still takes on it.
+    `method` is what was offered under its path when it began. `credit` is how many bytes of data the peer takes.
     `body` is what arrived and was not taken, `pending` and `ending` what was not sent, `feed` the messages of a method
     that takes several; `held` is how many bytes of all that are counted. `waits_since_s` is since when the call waits
     for its peer, NEVER if it does not; `opened` says that headers of the answer were sent.
@@ -26,13 +27,14 @@ class Stream:
     """
 
     __slots__ = (
-        "body", "closed_by_peer", "credit", "crumbs", "ending", "feed", "head", "held", "id", "lasting", "opened",
-        "opened_s", "pending", "queued", "room", "task", "timer", "waits_since_s",
+        "body", "closed_by_peer", "credit", "crumbs", "ending", "feed", "head", "held", "id", "lasting", "method",
+        "opened", "opened_s", "pending", "queued", "room", "task", "timer", "waits_since_s",
     )  # fmt: skip
 
     def __init__(self, number: int, head: Head, credit: int, now_s: float) -> None:
         self.id, self.head, self.credit = number, head, credit
         self.opened_s = self.waits_since_s = now_s
+        self.method: Method | None = None
         self.body: bytes | bytearray = b""
         self.closed_by_peer = self.opened = self.lasting = False
         self.feed: asyncio.Queue[bytes | None] | None = None

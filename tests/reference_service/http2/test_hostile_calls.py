@@ -14,6 +14,7 @@ from tests.reference_service.http2.by_hand import (
     MESSAGE,
     OPEN,
     block,
+    of,
     opened,
     said_to,
     status_of,
@@ -112,6 +113,11 @@ def test_what_its_prefix_says_is_too_large_or_none_is_refused_before_it_has_come
         said = said_to(server, opened(1) + wire.frame(wire.DATA, 0, 1, data))
         assert status_of(said) == status
         assert said[-1] == (wire.RST_STREAM, 0, 1, wire.U32.pack(wire.NO_ERROR))
+
+
+def test_a_stream_of_messages_that_is_cut_short_is_no_stream_that_ended(server: Serving) -> None:
+    said = said_to(server, opened(1, OPEN, *of("upper")) + wire.frame(wire.DATA, wire.END_STREAM, 1, MESSAGE + b"\0\0"))
+    assert status_of(said) == "13"
 
 
 def test_a_timeout_that_is_none_ends_its_call_alone(server: Serving) -> None:
