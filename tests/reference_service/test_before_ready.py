@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,15 +13,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from reference_service.before_ready import start_before_ready
 from reference_service.calls import FrontDoor
 from reference_service.health import Health
+from reference_service.http2 import frames as wire
 from reference_service.listening import Listener, offer
 from reference_service.protocol import open_inference_pb2 as pb
 from reference_service.protocol.messages import SERVICE, infer_request
 from reference_service.protocol.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.reference_service.http2.by_hand import GRPC, MESSAGE, OPEN, opened
 from tests.reference_service.running import LIMIT_S, servicer_of
 from tests.reference_service.tiny_registry import MODEL, tiny_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from reference_service.http2.server import Server
     from reference_service.registry import ModelVersion
@@ -87,3 +90,33 @@ def test_who_came_early_gets_answers_and_the_change_of_health_on_the_same_connec
             watch.cancel()
 
     asyncio.run(scene())
+
+
+def test_a_call_that_began_before_is_answered_by_what_was_offered_then(tiny_version: ModelVersion) -> None:
+    def path(name: str) -> list[tuple[str, str]]:
+        return [(key, f"/{SERVICE}/{name}" if key == ":path" else value) for key, value in GRPC]
+
+    async def scene() -> list[bytes]:
+        async with before_ready() as (server, address, health):
+            host, _, port = address.rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            calls = [opened(1 + 2 * n, OPEN, *path(name)) for n, name in enumerate(("ModelInfer", "ModelMetadata"))]
+            writer.write(wire.PREFACE + wire.frame(wire.SETTINGS, 0, 0) + b"".join(calls))
+            await until(lambda: server.counts.calls == len(calls))
+            await offer(server, servicer_of(tiny_version), health, FrontDoor())
+            for stream in (1, 3):
+                writer.write(wire.frame(wire.DATA, wire.END_STREAM, stream, MESSAGE))
+            said = b""
+            while said.count(b"grpc-status") < len(calls):
+                said += await asyncio.wait_for(reader.read(65_536), LIMIT_S)
+            writer.close()
+            return re.findall(rb"grpc-status.(\d+)", said, re.DOTALL)
+
+    assert asyncio.run(scene()) == [b"14", b"14"]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = asyncio.get_running_loop().time() + LIMIT_S
+    while not condition():
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.005)
