@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from reference_service.http2.server import Server
 
 REPLENISH_BYTES: Final = 1 << 15
-FRAMES_A_TURN, TURN_S = 256, 0.002
-"""Of one connection, before others have their turn."""
+FRAMES_A_TURN, TURN_S = 256, 0.004
+"""Of one connection, before others have their turn; the time is shared by all that have sent too much for one."""
 BYTES_A_FRAME: Final = 128
 """Of headers in more than a frame, far more than a call may have: so many take as long as a frame without a call."""
 CRUMB_BYTES, CRUMBS_MAX = 128, 256
@@ -97,7 +97,7 @@ class Incoming(Lasting):
                 return 0, False
             if data[position + 3] != wire.SETTINGS or data[position + 4] & wire.ACK:
                 raise ConnectionBrokenError(wire.PROTOCOL_ERROR, "a greeting without settings")
-        until_s = time.monotonic() + TURN_S
+        until_s = time.monotonic() + TURN_S / (1 + self.server.counts.busy)
         for _ in range(FRAMES_A_TURN):
             if size - position < wire.HEAD_BYTES or self.closing:
                 return position, False

@@ -73,6 +73,7 @@ class Lasting(Control):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for the open calls any more."""
         del exc
+        self.read_on(busy=False)
         self.closing = True
         self.lost.set()
         self.server.connections.discard(self)
@@ -97,6 +98,7 @@ class Lasting(Control):
 
     def read_on(self, *, busy: bool) -> None:
         """Read what the peer sends, unless it does not read itself or has sent more than one turn takes in."""
+        self.server.counts.busy += busy - self.busy
         self.busy = busy
         if self.closing or self.transport.is_closing():
             return

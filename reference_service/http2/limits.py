@@ -38,12 +38,15 @@ class ServerLimits:
 
 
 class Counts:
-    """What a server counts, for its metrics: calls open and bytes held now, and what it refused, by reason."""
+    """What a server counts: calls open and bytes held now, and what it refused, by reason.
 
-    __slots__ = ("calls", "held_bytes", "refused")
+    `busy` connections have sent more than one turn of the loop takes in.
+    """
+
+    __slots__ = ("busy", "calls", "held_bytes", "refused")
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.calls = self.busy = 0
         self.held_bytes = 0
         self.refused: dict[str, int] = {}
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     Refusal = tuple[int, str, Iterable[tuple[str, str | bytes]]]
 
-TURN_S: Final = 0.005
-"""How long a turn may take before fewer calls are begun in the next: a tenth of a latency objective of 50 ms."""
-EACH_TURN_FIRST, EACH_TURN_MAX = 4, 64
+TURN_S: Final = 0.01
+"""How long those begun in a turn may take before fewer are begun in the next: a fifth of a latency objective of 50 ms,
+and more than twice what the loop may read and refuse meanwhile."""
+EACH_TURN_FIRST, EACH_TURN_MAX = 4, 128
 REFUSAL_S: Final = 0.05
 """How long a refusal once written is used again: a hint when to come back is no better than that."""
 
@@ -37,7 +38,7 @@ class CallQueue:
         self._refuse, self._count = refuse, count
         self._each_turn, self._begun = EACH_TURN_FIRST, 0
         self._loop = asyncio.get_running_loop()
-        self._turned_s, self._turning = 0.0, False
+        self._ran_s, self._turning = 0.0, False
         self._refusal, self._refusal_until_s = b"", 0.0
 
     @property
@@ -48,8 +49,9 @@ class CallQueue:
     def put(self, connection: Connection, stream: Stream) -> bool:
         """Have a call begun when it is its turn; whether that is now."""
         if not self._turning:
-            self._turning, self._turned_s = True, 0.0
-            self._loop.call_soon(self._turn)
+            self._turning = True
+            self._loop.call_soon(self._mark)
+            self._loop.call_soon(self._first)
         if self._begun < self._each_turn and not self._waiting:
             self._begun += 1
             connection.begin(stream)
@@ -66,11 +68,14 @@ class CallQueue:
             self._refusal_until_s = now_s + REFUSAL_S
         return self._refusal
 
+    def _first(self) -> None:
+        self._loop.call_soon(self._turn)  # behind those that this turn of the loop began
+
     def _turn(self) -> None:
-        now_s = time.monotonic()
-        if self._turned_s:
-            self._each_turn = _how_many(self._each_turn, now_s - self._turned_s)
-        self._turned_s, self._begun = now_s, 0
+        """Begin some more, once those begun before have had their turn."""
+        self._each_turn = _how_many(self._each_turn, time.monotonic() - self._ran_s)
+        self._begun = 0
+        self._loop.call_soon(self._mark)
         while self._waiting and self._begun < self._each_turn:
             connection, stream = self._waiting.popleft()
             if connection.streams.get(stream.id) is stream:  # it may have been given up meanwhile
@@ -79,6 +84,10 @@ class CallQueue:
         self._turning = self._begun > 0
         if self._turning:
             self._loop.call_soon(self._turn)
+
+    def _mark(self) -> None:
+        """Those begun run from here to the next turn: what the loop reads and refuses before is not theirs."""
+        self._ran_s = time.monotonic()
 
 
 def _how_many(before: int, took_s: float) -> int:
