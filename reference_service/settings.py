@@ -85,7 +85,8 @@ class Limits(_Table):
     """Bounds on what may be in hand at once.
 
     A message of 1 MiB is far more than the largest batch takes. 256 inferences that wait for their turn are answered in
-    less than a tenth of a second, also while others are refused; more would only wait longer. Of too many connections
+    less than a tenth of a second, also while others are refused; more would only wait longer. So no connection may have
+    more calls open either: a caller that has waits at its own end, which costs nothing here. Of too many connections
     one without calls makes way. `held_bytes_max` bounds messages that are not whole, not begun or not read by their
     callers, a quarter of it for each connection. `slow_s_max` is how long a caller may take to connect, to send a
     message, and to read an answer.
@@ -93,7 +94,7 @@ class Limits(_Table):
 
     message_bytes_max: Count = 1 << 20
     in_flight_max: Count = 256
-    streams_max: Count = 1024
+    streams_max: Count = 256
     metadata_bytes_max: Count = 8 << 10
     connections_max: Count = 512
     held_bytes_max: Count = 64 << 20
