@@ -14,12 +14,12 @@ from harness.budget import budget_share
 from harness.checks import inadmissible, limited, unknown
 from harness.experiment_runs import Run, catalogue_runs, first_attempts, over_slo, zones_of
 from harness.extension import LOAD_PHASES
-from harness.fault_checks import after, detected, idle_before, kept, recovered, returned
+from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unmet
 from harness.fault_windows import Fault, fault_of
 from harness.journal import BUDGET_SPENT, SAFEGUARD, deviated, objections, readings
 from harness.model import Case, Check, Outcome
 from harness.recovery import lost
-from harness.slices import SECOND_NS, SETTLE_S, Requests, events, requests, scenario_facts
+from harness.slices import Requests, events, requests, scenario_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from harness.extension import Extension
 
 SEVERITY = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
-ARRIVAL_S_MAX = 0.5
-"""The last request of a load may be due this long before its end; of 20 a second, one gap in twenty thousand is."""
 WHEN = "while the fault lasted and 5 s after"
 
 
@@ -75,10 +73,8 @@ def _proof(case: Case, run: Run, told: Extension) -> Fault | Check:
     if deviated(run.facts):
         return _failed(f"{run.scenario}: the steady state was not there again after the fault")
     rows = ledger.of(run.scenario)
-    watched_s = (float(rows.intended_ns.max()) - fault.removed_ns) / SECOND_NS
-    if told.subjects and watched_s < SETTLE_S - ARRIVAL_S_MAX:
-        words = f"the load went on for only {max(0.0, watched_s):.1f} s after the fault was gone; {SETTLE_S:g} s needed"
-        return unknown("experiment", f"{run.scenario}: {words}")
+    if told.subjects and (why := unmet(rows, fault)):
+        return unknown("experiment", f"{run.scenario}: {why}")
     idle = [reason for zone in zones_of(case, run) if (reason := idle_before(case, rows, zone, fault.requested_ns))]
     return unknown("experiment", f"{run.scenario}: {idle[0]}") if idle else fault
 

@@ -16,11 +16,15 @@ from harness.slices import SECOND_NS, SETTLE_S, Requests, requests
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.fault_windows import Fault
+
 RETURN_DELAY_S = 1.0
 """The edge finds a zone healthy by its next checks; from this long after its proven return it must have traffic."""
 ROWS_MIN = 20
 """Fewer requests than this show neither a share of traffic nor a switch: at a third of all, three in ten thousand times
 none of twenty would reach a zone in use."""
+ARRIVAL_S_MAX = 0.5
+"""The last request of a load may be due this long before its end; of 20 a second, one gap in twenty thousand is."""
 RETURN_SHARE_MIN = 0.5
 """A zone that is back must get at least half of its fair share; connections made meanwhile may still favour others."""
 
@@ -50,6 +54,20 @@ def idle_before(case: Case, rows: Requests, zone: str, requested_ns: float) -> s
         return f"only {len(earlier)} requests were due before the fault"
     if share < RETURN_SHARE_MIN / len(case.plan.target.zones):
         return f"{zone} had no fair share of traffic before the fault, so nothing was tested"
+    return ""
+
+
+def unmet(rows: Requests, fault: Fault) -> str:
+    """Why the load did not meet the fault, or not for as long as it may cost something; empty when it did.
+
+    Enough requests must be due while the fault was proven in place, and the load must go on for 5 s after its removal.
+    """
+    due = rows.where((rows.intended_ns >= fault.in_place_ns) & (rows.intended_ns < fault.removed_ns)).served()
+    if len(due) < ROWS_MIN:
+        return f"only {len(due)} requests were due while the fault was in place; {ROWS_MIN} needed"
+    watched_s = (float(rows.intended_ns.max()) - fault.removed_ns) / SECOND_NS
+    if watched_s < SETTLE_S - ARRIVAL_S_MAX:
+        return f"the load went on for only {max(0.0, watched_s):.1f} s after the fault was gone; {SETTLE_S:g} s needed"
     return ""
 
 

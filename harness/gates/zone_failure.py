@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks import experiment_limit, inadmissible, unknown
-from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unproven
+from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unmet, unproven
 from harness.fault_windows import fault_of
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
@@ -32,8 +32,8 @@ def judge(case: Case) -> tuple[Check, ...]:
         reason = "the steady state was not there again after the fault"
         return (Check(name="experiment", outcome=Outcome.FAIL, reason=reason),)
     rows, (requested, removed) = ledger.of("zone_crash"), fault.span_ns
-    if idle := idle_before(case, rows, zone, requested):
-        return (unknown("experiment", idle),)
+    if why := idle_before(case, rows, zone, requested) or unmet(rows, fault):
+        return (unknown("experiment", why),)
     lost_max, ttd_s_max, ttr_s_max = (
         experiment_limit(case, "zone_crash", key) for key in ("lost_max", "ttd_s_max", "ttr_s_max")
     )

@@ -51,7 +51,8 @@ class Case:
 
 
 CASES = {
-    "sound": Case(outcome=PASS, reason="baseline met, fault in place and gone"),
+    "sound": Case(outcome=PASS, reason="baseline met, fault in place and gone", hold_s=0.5),
+    "fault undone at once": Case(outcome=UNKNOWN, reason="were due while the fault was in place; 20 needed"),
     "action raises": Case(outcome=UNKNOWN, reason="activity failed: raises", method=("raises", *METHOD)),
     "fault never in place": Case(
         outcome=UNKNOWN, reason="activity failed: is_broken", method=("only_say_so", *METHOD[1:])
@@ -66,7 +67,11 @@ CASES = {
     "baseline unmet": Case(outcome=UNKNOWN, reason="baseline not met", steady="is_unsteady"),
     "hypothesis probe raises": Case(outcome=UNKNOWN, reason="baseline not met", steady="raises", exit_codes={0, 1}),
     "never steady again": Case(
-        outcome=FAIL, reason="the steady state was not there again", steady="is_steady_until_broken", exit_codes={1}
+        outcome=FAIL,
+        reason="the steady state was not there again",
+        steady="is_steady_until_broken",
+        hold_s=0.5,
+        exit_codes={1},
     ),
     "journal truncated": Case(
         outcome=UNKNOWN,
@@ -81,7 +86,7 @@ CASES = {
         outcome=FAIL, reason="the error budget was spent", hold_s=60, fails_when_broken=True, exit_codes={1}
     ),
     "an expectation is not met": Case(
-        outcome=FAIL, reason='no read "no"', method=(*METHOD, "no"), expectations=("no",)
+        outcome=FAIL, reason='no read "no"', method=(*METHOD, "no"), expectations=("no",), hold_s=0.5
     ),
     "an expectation can't be read": Case(
         outcome=UNKNOWN, reason="activity failed: raises", method=(*METHOD, "raises"), expectations=("raises",)

@@ -99,6 +99,28 @@ def test_a_fault_seen_in_place_only_after_its_removal_was_not_in_place() -> None
     assert "fault not in place" in healthy().with_table("timeline", "events", late).result("zone_failure").reason
 
 
+def test_a_fault_that_was_gone_before_the_load_met_it_shows_nothing() -> None:
+    def brief(table: pd.DataFrame) -> pd.DataFrame:
+        mine = (table["t_ns"] < ns("rollback", 0)) & (table["event"] == "fault_removed")
+        table.loc[mine, "t_ns"] = ns("zone_crash", FAULT_S[0] + 0.15)
+        return table
+
+    result = healthy().with_table("timeline", "events", brief).result("zone_failure")
+    assert result.outcome is UNKNOWN
+    assert "were due while the fault was in place; 20 needed" in result.reason
+
+
+def test_a_load_that_ends_before_the_crash_has_settled_shows_too_little() -> None:
+    def late(table: pd.DataFrame) -> pd.DataFrame:
+        mine = (table["t_ns"] < ns("rollback", 0)) & (table["event"] == "fault_removed")
+        table.loc[mine, "t_ns"] = ns("zone_crash", 14)
+        return table
+
+    result = healthy().with_table("timeline", "events", late).result("zone_failure")
+    assert result.outcome is UNKNOWN
+    assert "the load went on for only 4.0 s after the fault was gone; 5 s needed" in result.reason
+
+
 def lost_with(status: int, count: int = 3) -> Check:
     return healthy().with_rows(few(4, 6, count), status=status).checks(ZONE)["lost"]
 

@@ -276,6 +276,17 @@ def test_a_load_that_ends_before_all_has_settled_shows_too_little() -> None:
     assert "the load went on for only 4.0 s after the fault was gone; 5 s needed" in result.reason
 
 
+def test_a_fault_that_was_gone_before_the_load_met_it_shows_nothing() -> None:
+    def brief(table: pd.DataFrame) -> pd.DataFrame:
+        mine = (table["t_ns"] > start_ns(NAME)) & (table["event"] == "fault_removed")
+        table.loc[mine, "t_ns"] = ns(NAME, FAULT_S[0] + 0.15)
+        return table
+
+    result = healthy().with_table("timeline", "events", brief).result("fault_tolerance")
+    assert result.outcome is UNKNOWN
+    assert "were due while the fault was in place; 20 needed" in result.reason
+
+
 def test_a_plan_without_experiments_that_names_the_gate_is_unknown() -> None:
     few = {name: item for name, item in healthy().plan.experiments.items() if name != NAME}
     (check,) = GATE.judge(healthy().with_plan(experiments=few).case(GATE))
