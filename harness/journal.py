@@ -51,8 +51,11 @@ def deviated(facts: Facts) -> bool:
 
 
 def readings(facts: Facts, probe: str) -> list[bool]:
-    """What the method's probe of that name read, each time that it was run and did not fail: as expected, or not."""
-    run = [entry for entry in facts["journal"]["run"] if _name(entry) == probe]
+    """What the method's probe of that name read, each time that it was run and did not fail: as expected, or not.
+
+    One without a tolerance has nothing to be measured by, so it reads nothing.
+    """
+    run = [entry for entry in facts["journal"]["run"] if _name(entry) == probe and "tolerance" in entry["activity"]]
     return [not _reads_no(entry) for entry in run if entry.get("status") == "succeeded"]
 
 

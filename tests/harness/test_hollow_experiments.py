@@ -88,6 +88,13 @@ CASES = {
     "an expectation is not met": Case(
         outcome=FAIL, reason='no read "no"', method=(*METHOD, "no"), expectations=("no",), hold_s=0.5
     ),
+    "an expectation that can't say no": Case(
+        outcome=UNKNOWN,
+        reason="looks_broken was not read",
+        method=("looks_broken", *METHOD),
+        expectations=("looks_broken",),
+        hold_s=0.5,
+    ),
     "an expectation can't be read": Case(
         outcome=UNKNOWN, reason="activity failed: raises", method=(*METHOD, "raises"), expectations=("raises",)
     ),
