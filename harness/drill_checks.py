@@ -21,10 +21,13 @@ from harness.drill_measures import (
     load_of,
     missing,
     moments,
+    other_rate,
     watched,
 )
+from harness.fault_checks import idle_before
+from harness.journal import deviated
 from harness.journal import objections as journal_objections
-from harness.model import Check, Evidence, Outcome
+from harness.model import Case, Check, Evidence, Outcome
 from harness.recovery import switch_s, ttr_s
 from harness.slices import SECOND_NS, SETTLE_S, Requests, events, first_event, requests
 
@@ -66,12 +69,12 @@ def _judged(name: str, plan: Plan, targets: Drill, evidence: Mapping[str, Eviden
     at = moments(name, events(evidence["timeline"]))
     if isinstance(at, str):
         return (unknown("disaster", at),)
-    if name in LOADS and (found := journal_objections(plan, evidence[LOADS[name]].facts, LOADS[name])):
-        return (unknown("disaster", "; ".join(found)),)
+    if undone := _undone(name, plan, evidence):
+        return (unknown("disaster", undone),)
     all_rows = requests(evidence["ledger"]).of(load_of(name))
     rows = watched(all_rows, events(evidence["timeline"]), load_of(name))
     scene = _Scene(name, plan, targets, rows, at, evidence)
-    if idle := baseline(scene.rows, at):
+    if idle := other_rate(plan, evidence["ledger"], load_of(name)) or baseline(scene.rows, at) or _idle(scene):
         return (unknown("baseline", idle),)
     restored = _restored(scene) if name in RESTORING else ()
     if any(check.name in {"restore", "start"} and check.outcome is Outcome.FAIL for check in restored):
@@ -79,6 +82,23 @@ def _judged(name: str, plan: Plan, targets: Drill, evidence: Mapping[str, Eviden
     if broken := incomplete(evidence["ledger"], all_rows, scene.rows, load_of(name)):
         return (*restored, unknown("load", broken))
     return (*restored, _rto(scene), _rpo(scene))
+
+
+def _undone(name: str, plan: Plan, evidence: Mapping[str, Evidence]) -> str:
+    """Why the experiment that a drill rehearses is not on record as done; empty when it is, and for other drills."""
+    if name not in LOADS:
+        return ""
+    facts = evidence[LOADS[name]].facts
+    found = journal_objections(plan, facts, LOADS[name])
+    return "; ".join(found) or ("the steady state was not there again after it" if deviated(facts) else "")
+
+
+def _idle(scene: _Scene) -> str:
+    """Why losing a zone tested nothing: it was not in use; empty when it was, and where no single zone is lost."""
+    if scene.name != "zone_failure":
+        return ""
+    case, zone = Case(scene.plan, scene.evidence), str(scene.evidence[LOADS[scene.name]].facts["target_zone"])
+    return idle_before(case, scene.rows, zone, scene.at.requested_ns)
 
 
 def _restored(scene: _Scene) -> tuple[Check, ...]:

@@ -6,6 +6,7 @@ counts for nothing that can be read elsewhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,15 @@ def watched(rows: Requests, timeline: pd.DataFrame, scenario: str) -> Requests:
     """The rows that speak of what callers met: where a load was stopped before its end, those due before that."""
     stopped_ns = first_event(timeline, "load_stopped", scenario)
     return rows if stopped_ns is None else rows.where(rows.intended_ns < stopped_ns)
+
+
+def other_rate(plan: Plan, ledger: Evidence, scenario: str) -> str:
+    """Why the load was not the one that the Plan promises to carry now; empty when it was."""
+    rates = sorted({float(phase["rate_rps"]) for phase in scenario_facts(ledger, scenario)["phases"]})
+    if rates and all(math.isclose(rate, plan.traffic.launch_rps) for rate in rates):
+        return ""
+    told = ", ".join(f"{rate:g}" for rate in rates) or "no"
+    return f"it was held under {told} req/s; the Plan wants {plan.traffic.launch_rps:g}"
 
 
 def incomplete(ledger: Evidence, rows: Requests, seen: Requests, scenario: str) -> str:

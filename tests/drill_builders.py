@@ -104,7 +104,7 @@ def _rows(scenario: str, *, down: bool, switched: bool) -> pd.DataFrame:
             "sent_ns": (due + 50_000).astype(np.float64),
             "done_ns": np.where(failed, due + 2_000_000, due + 5_000_000).astype(np.float64),
             "status": np.where(failed, 14, 0).astype(np.int16),
-            "zone": np.where(failed, "", "zone-a"),
+            "zone": np.where(failed, "", np.array(["zone-a", "zone-b", "zone-c"])[np.arange(n) % 3]),
             "model_version": np.where(failed, "", np.where(other, "2", "1")),
             "worker": np.zeros(n, np.int16),
             "response_bytes": np.full(n, 64, np.int32),
@@ -124,7 +124,7 @@ def _records(rows: pd.DataFrame, *, restores: bool) -> pd.DataFrame:
 
 def _scenario(n: int) -> dict[str, Any]:
     counts = {"scheduled": n, "recorded": n, "workers": 1, "workers_lost": 0, "gaps": 0}
-    return {**counts, "finished": True, "drained": True, "phases": []}
+    return {**counts, "finished": True, "drained": True, "phases": [{"name": "load", "rate_rps": RATE}]}
 
 
 def _restore(*, spoiled: bool) -> dict[str, Any]:

@@ -203,3 +203,31 @@ def test_a_rollback_that_did_not_come_back_is_unknown_or_fails() -> None:
     assert judged("rollback", gone)[0] is UNKNOWN
     stays = with_table(evidence, "ledger", "requests", lambda table: table.assign(model_version="2"))
     assert judged("rollback", stays)[1]["rto"].outcome is FAIL
+
+
+def test_a_drill_under_another_load_than_the_plan_promises_shows_nothing() -> None:
+    scenario = {**drill_evidence("data_loss")["ledger"].facts["scenarios"]["drill"]}
+    slower = scenario | {"phases": [{"name": "load", "rate_rps": 20}]}
+    outcome, checks = judged(
+        "data_loss", with_facts(drill_evidence("data_loss"), "ledger", scenarios={"drill": slower})
+    )
+    assert (outcome, checks["baseline"].reason) == (UNKNOWN, "it was held under 20 req/s; the Plan wants 100")
+
+
+def test_losing_a_zone_that_was_not_in_use_shows_nothing() -> None:
+    def idle(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(zone=table["zone"].replace("zone-b", "zone-a"))
+
+    outcome, checks = judged("zone_failure", with_table(drill_evidence("zone_failure"), "ledger", "requests", idle))
+    assert outcome is UNKNOWN
+    assert "zone-b had no fair share of traffic" in checks["baseline"].reason
+
+
+@pytest.mark.parametrize("name", ["zone_failure", "rollback"])
+def test_an_experiment_that_ends_unsteady_is_no_recovery(name: str) -> None:
+    scenario = {"zone_failure": "zone_crash"}.get(name, name)
+    evidence = drill_evidence(name)
+    journal = {**evidence[scenario].facts["journal"], "deviated": True, "status": "failed"}
+    outcome, checks = judged(name, with_facts(evidence, scenario, journal=journal))
+    assert outcome is UNKNOWN
+    assert "the steady state was not there again" in checks["disaster"].reason

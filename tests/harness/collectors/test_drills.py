@@ -17,7 +17,7 @@ from harness.plan import load_plan
 from harness.plan_drills import DEFAULTS
 from harness.profiles import PROFILES
 from harness.store import create_run
-from tests.drill_builders import SUBJECT, drill_evidence, with_facts
+from tests.drill_builders import RATE, SUBJECT, drill_evidence, with_facts
 from tests.harness.collectors.test_gpu import REFERENCE, Quiet
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ TARGETS = DEFAULTS[NAME]
 
 def a_plan() -> LoadedPlan:
     loaded = load_plan(REFERENCE)
-    return dataclasses.replace(loaded, plan=dataclasses.replace(loaded.plan, drills={NAME: TARGETS}))
+    traffic = dataclasses.replace(loaded.plan.traffic, launch_rps=RATE)
+    return dataclasses.replace(loaded, plan=dataclasses.replace(loaded.plan, drills={NAME: TARGETS}, traffic=traffic))
 
 
 def held(folder: Path, days_ago: float = 1, *, subject: str = SUBJECT, sealed: bool = True, **facts: Any) -> Path:
