@@ -98,18 +98,16 @@ def name_of(taken: str, manifest: bytes) -> str:
     return f"{stamp:%Y%m%dT%H%M%S}.{stamp.microsecond // 1000:03d}Z-{digest}"
 
 
-def take(
-    source: Source, directory: Path, *, now: dt.datetime, keep: int, previous: Manifest | None = None
-) -> tuple[Path, Manifest]:
+def take(source: Source, directory: Path, *, now: dt.datetime, keep: int) -> tuple[Path, Manifest]:
     """Back `source` up into a new folder of `directory`, of which `keep` stay; raises BackupError, and changes nothing.
 
-    `previous` is what the last one took: nothing of its state may be gone or shorter now.
+    Nothing of the state that the newest backup there has of this service may be gone or shorter now.
     """
     try:
         directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         with _alone(directory):
             shutil.rmtree(directory / _UNFINISHED, ignore_errors=True)  # of one that was killed
-            folder, manifest = _write(source, directory, now, previous)
+            folder, manifest = _write(source, directory, now)
             for old in backups(directory)[keep:]:
                 shutil.rmtree(old)
     except OSError as error:
@@ -129,14 +127,14 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(source: Source, directory: Path, now: dt.datetime, previous: Manifest | None) -> tuple[Path, Manifest]:
+def _write(source: Source, directory: Path, now: dt.datetime) -> tuple[Path, Manifest]:
     unfinished = directory / _UNFINISHED
     files: dict[str, dict[str, Any]] = {}
     for name, path in _wanted(source):
         content = _content(name, path)
         write_synced(unfinished / FILES / name, content, path.stat().st_mode & 0o777)
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    _refuse_shrunk(files, previous)
+    _refuse_shrunk(files, _newest(source, directory))
     taken = now.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     manifest = Manifest(
         service=source.service,
@@ -171,12 +169,24 @@ def _content(name: str, path: Path) -> bytes:
     return content[: content.rfind(b"\n") + 1] if PurePosixPath(name).match(SEGMENT_GLOB) else content
 
 
+def _newest(source: Source, directory: Path) -> Manifest | None:
+    """What the newest readable backup of this service says of itself, whoever took it; None where there is none."""
+    for folder in backups(directory):
+        try:
+            manifest = Manifest(**json.loads((folder / MANIFEST).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            continue
+        if manifest.service == source.service:
+            return manifest
+    return None
+
+
 def _refuse_shrunk(files: Mapping[str, Mapping[str, Any]], previous: Manifest | None) -> None:
     for name, fact in ({} if previous is None else previous.files).items():
         if name.startswith(f"{STATE}/") and files.get(name, {"bytes": -1})["bytes"] < fact["bytes"]:
             raise BackupError(
                 f"not backed up: {name} is shorter than in the last backup or gone, which an append-only journal never "
-                "is; restore it, the backups that there are stay"
+                "is; restore it, or back up what is left to another folder: the backups that there are stay"
             )
 
 

@@ -18,7 +18,7 @@ from harness.backup import BackupError, source_of, take
 from harness.cli.terminal import complain, json_option, load, relative, say
 
 if TYPE_CHECKING:
-    from harness.backup import Manifest, Source
+    from harness.backup import Source
 
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 plan_option = click.option(
@@ -65,11 +65,11 @@ def backup(
         return 0
     if state is None or to is None:
         raise click.UsageError("say what to back up and where to: --state FOLDER --to FOLDER")
-    source, previous, interval_s = source_of(load(plan), state, registry), None, _seconds(every)
+    source, interval_s = source_of(load(plan), state, registry), _seconds(every)
     due = time.monotonic()
     try:
         while True:
-            previous, done = _take(source, to, keep, previous, as_json=as_json)
+            done = _take(source, to, keep, as_json=as_json)
             if interval_s is None:
                 return 0 if done else 1
             due += interval_s  # a backup that takes longer than its interval is followed by the next one at once
@@ -116,20 +116,18 @@ def restore_backup(folder: Path, *, plan: Path, state: Path, registry: Path | No
     return 0
 
 
-def _take(
-    source: Source, to: Path, keep: int, previous: Manifest | None, *, as_json: bool
-) -> tuple[Manifest | None, bool]:
-    """One backup: what the next one is compared with, and whether this one was taken."""
+def _take(source: Source, to: Path, keep: int, *, as_json: bool) -> bool:
+    """One backup; whether it was taken."""
     began = time.monotonic()
     try:
-        folder, manifest = take(source, to, now=dt.datetime.now(tz=dt.UTC), keep=keep, previous=previous)
+        folder, manifest = take(source, to, now=dt.datetime.now(tz=dt.UTC), keep=keep)
     except BackupError as error:
         complain(str(error))
-        return previous, False
+        return False
     size, seconds = sum(item["bytes"] for item in manifest.files.values()), time.monotonic() - began
     text = f"{relative(folder)}  {len(manifest.files)} files, {size / 1e6:.1f} MB, {seconds:.2f} s"
     say({"backup": str(folder), "files": len(manifest.files), "bytes": size, "seconds": seconds}, text, as_json=as_json)
-    return manifest, True
+    return True
 
 
 def _refuse(error: BackupError) -> int:

@@ -135,17 +135,38 @@ def test_only_so_many_are_kept_the_newest(source: Source, tmp_path: Path) -> Non
 
 def test_after_a_loss_nothing_is_backed_up_and_no_good_copy_leaves(source: Source, tmp_path: Path) -> None:
     to = tmp_path / "backups"
-    folder, manifest = take(source, to, now=NOW, keep=1)
+    folder = taken(source, to, keep=1)
     path = journal(source.state, "zone-a")
     whole = path.read_bytes()
     for damage in (lambda: path.write_bytes(records(19)), path.unlink, lambda: shutil.rmtree(source.state / "zone-a")):
         damage()
         with pytest.raises(BackupError, match=r"not backed up: .*zone-a.* gone"):
-            take(source, to, now=NOW + dt.timedelta(seconds=1), keep=1, previous=manifest)
+            take(source, to, now=NOW + dt.timedelta(seconds=1), keep=1)
         assert backups(to) == [folder]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(whole)
     verify(folder)
+
+
+def test_a_command_that_backs_up_once_knows_what_the_last_one_took(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "backups"
+    command = ["backup", "--plan", str(PLAN), "--state", str(source.state), "--to", str(to), "--keep", "1"]
+    assert run_cli(command) == 0
+    good = backups(to)
+    journal(source.state, "zone-b").write_bytes(records(3))
+    assert run_cli(command) == 1
+    assert backups(to) == good
+    assert "shorter than in the last backup" in capsys.readouterr().err
+
+
+def test_another_service_or_one_that_can_not_be_read_is_no_last_backup(source: Source, tmp_path: Path) -> None:
+    to = tmp_path / "backups"
+    taken(replace(source, service="other"), to)
+    (to / "20300101T000000.000Z-00").mkdir()
+    journal(source.state, "zone-b").write_bytes(records(3))
+    taken(source, to, 1)
 
 
 def test_two_at_once_are_refused_and_what_a_killed_one_left_is_cleared(source: Source, tmp_path: Path) -> None:
