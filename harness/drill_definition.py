@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.catalogue import EXPERIMENT_FOLDER
 from harness.drill_measures import LOADS
 from harness.plan_drills import DEFAULTS
 
@@ -38,11 +39,11 @@ def targets_of(name: str, plan: Plan) -> Drill:
 
 def definition(name: str, plan: Plan) -> str:
     """The digest of the drill `name` under this Plan, in hex; one of a file that can't be read is like no other."""
-    files = list(CODE)
+    files = [ROOT / file for file in CODE]
     experiment = plan.experiments.get(LOADS[name]) if name in LOADS else None
     if experiment is not None:
-        files.append(f"experiments/{experiment.file_of(LOADS[name])}")
-    digests = {file: _digest(ROOT / file) for file in files}
+        files.append(EXPERIMENT_FOLDER / experiment.file_of(LOADS[name]))
+    digests = [_digest(path) for path in files]
     document = {"name": name, "targets": dataclasses.asdict(targets_of(name, plan)), "files": digests}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 

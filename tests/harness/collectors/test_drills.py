@@ -136,3 +136,13 @@ def test_the_definition_is_of_name_targets_and_experiment_and_of_nothing_else() 
     assert len(changed) == 6
     slower = dataclasses.replace(plan, slo=dataclasses.replace(plan.slo, latency_ms_p99=60), experiments=other_file)
     assert definition(NAME, slower) == definition(NAME, plan)
+
+
+def test_the_definition_is_of_the_experiments_file_wherever_it_lies(tmp_path: Path) -> None:
+    plan, file = a_plan().plan, tmp_path / "mine.json"
+    mine = {"zone_crash": dataclasses.replace(plan.experiments["zone_crash"], file=str(file))}
+    found = set()
+    for content in ("{}", '{"title": "changed since"}'):
+        file.write_text(content)
+        found.add(definition("zone_failure", dataclasses.replace(plan, experiments=mine)))
+    assert len(found) == 2
