@@ -29,6 +29,8 @@ from harness.plan_gcp import ALLOW
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.plan_types import Plan
+
 CHAOS_START_S = 3.0
 """Measured 1.5 to 2.5 s on two busy cores: `chaos run` imports, validates, reads its steady state."""
 RESTART_S = 3.0
@@ -64,10 +66,8 @@ def run_trial(context: Context, trial: Trial) -> dict[str, Any]:
 
     Raises CollectError when there was no load, or no file to run; what went wrong later is in the facts.
     """
-    made_to, zone = context.breakable, context.plan.target.zones[1]
-    before, hold, after = (str(pause) for pause in trial.pauses_s)
-    variables = {"GONOGO_ZONE": zone, "GONOGO_BEFORE_S": before, "GONOGO_HOLD_S": hold, "GONOGO_AFTER_S": after}
-    variables |= made_to
+    made_to = context.breakable
+    variables = {**_settings(context.plan, trial), **made_to}
     experiment = context.plan.experiments[trial.name]
     file = _file(experiment.file_of(trial.name), variables)
     spec = load_spec(context, trial.scenario, _phases(context, trial, file))
@@ -86,6 +86,13 @@ def run_trial(context: Context, trial: Trial) -> dict[str, Any]:
     finally:
         load.stop()
     return {**_named(trial, experiment.file_of(trial.name), file), **run_facts(chaos, ended), **left}
+
+
+def _settings(plan: Plan, trial: Trial) -> dict[str, str]:
+    """What the files leave to the run: the zones to break, where a second one is broken too, and the pauses."""
+    named = dict(zip(("GONOGO_ZONE", "GONOGO_OTHER_ZONE"), plan.target.zones[1:], strict=False))
+    before, hold, after = (str(pause) for pause in trial.pauses_s)
+    return {**named, "GONOGO_BEFORE_S": before, "GONOGO_HOLD_S": hold, "GONOGO_AFTER_S": after}
 
 
 def run_facts(chaos: ChaosRun, ended: Ended) -> dict[str, Any]:

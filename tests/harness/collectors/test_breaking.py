@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.catalogue import read_experiment
-from harness.collectors.breaking import CHAOS_START_S, Trial, _phases
+from harness.collectors.breaking import CHAOS_START_S, Trial, _phases, _settings
 from harness.collectors.chaos import _fault_pauses_s
 from harness.extension import LOAD_PHASES
 from harness.plan import load_plan
@@ -61,3 +61,11 @@ def test_repeats_have_names_of_their_own() -> None:
 def test_the_zone_that_an_experiment_breaks_is_the_one_that_the_run_names() -> None:
     assert FILE.extension.subjects == ("zone-b",)
     assert read_experiment("local/zone_crash.json", {"GONOGO_ZONE": "zone-c"}).extension.subjects == ("zone-c",)
+
+
+@pytest.mark.parametrize(("zones", "broken"), [(("a", "b", "c"), ("b", "c")), (("a", "b", "c", "d"), ("b", "c"))])
+def test_both_zones_that_an_experiment_breaks_are_the_plans(zones: tuple[str, ...], broken: tuple[str, ...]) -> None:
+    plan = load_plan(REFERENCE).plan
+    plan = dataclasses.replace(plan, target=dataclasses.replace(plan.target, zones=zones))
+    settings = _settings(plan, Trial(name="two_zones_lost", pauses_s=(2, 5, 7)))
+    assert read_experiment("local/two_zones_lost.json", settings).extension.subjects == broken
