@@ -97,7 +97,7 @@ def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float
     if found.blind:
         return unknown("ttd", found.blind)
     if found.ttd_s is None:
-        reason = f"the edge went on sending to {zone} while it was dead"
+        reason = f"the edge went on sending to {zone} for as long as the fault lasted"
         return Check(name="ttd", outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")
     reason = f"the edge stopped sending to {zone} after {found.ttd_s:.2f} s; {limit_s:g} s allowed"
     return limited("ttd", found.ttd_s, limit_s, "s", reason=reason)
