@@ -69,9 +69,13 @@ def _run(facts: Mapping[str, Any]) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run cost; `first_attempts` and `ttd_s` are None where they were not measured."""
+    """What one run cost; `first_attempts` and `ttd_s` are None where they were not measured.
+
+    `other_answers` are good answers of other versions than the one to launch, which are neither lost nor slow.
+    """
 
     lost: Lost
+    other_answers: int
     over_slo: int
     budget_burnt: float
     budget_window: float
@@ -90,6 +94,7 @@ def measured(case: Case, run: Run, fault: Fault) -> Measured:
     allowed = found.n * (1 - case.plan.slo.availability)
     return Measured(
         lost=found,
+        other_answers=_other_answers(window, case.plan.target.version),
         over_slo=int(np.sum(over_slo(case, window))),
         budget_burnt=budget_share(case.plan, bad),
         budget_window=bad / allowed if allowed else 0.0,
@@ -98,6 +103,11 @@ def measured(case: Case, run: Run, fault: Fault) -> Measured:
         first_attempts=first_attempts(case, run, fault),
         capacity_degraded_rps=_degraded_rps(case, rows, fault),
     )
+
+
+def _other_answers(window: Requests, version: str) -> int:
+    """Good answers that name another version than the one to launch; where the Plan names none, any is right."""
+    return int(np.sum(window.answered() & ~window.model_version.isin(["", version]))) if version else 0
 
 
 def over_slo(case: Case, rows: Requests) -> Any:

@@ -35,8 +35,8 @@ def tries_words(experiment: Experiment) -> str:
 def _survived(item: Try) -> str:
     then = [part for part in (_detected(item), _recovered(item)) if part]
     told = f": {listed(then)}" if then else ""
-    retried = _retried(item)
-    return f"{_lost(item)}{told}{f'; {retried}' if retried else ''}."
+    besides = "".join(f"; {part}" for part in (_others(item), _retried(item)) if part)
+    return f"{_lost(item)}{told}{besides}."
 
 
 def _lost(item: Try) -> str:
@@ -63,6 +63,13 @@ def _recovered(item: Try) -> str:
             "the objectives were met all the while" if not item.over_slo else "the objectives were met from the start"
         )
     return f"the objectives were met again after {quantity(item.ttr_s, 's')}"
+
+
+def _others(item: Try) -> str:
+    """What no count of lost requests shows: answers of a version that is not to launch, right or wrong."""
+    if not item.other_answers:
+        return ""
+    return f"{counted(item.other_answers, 'answer')} came from another version than the one to launch"
 
 
 def _retried(item: Try) -> str:

@@ -59,7 +59,8 @@ class Seconds:
 class Try:
     """One execution of an experiment. Times of the fault in seconds since its load began; None when not known.
 
-    `budget_burnt` is the share of 30 days' error budget that one such fault costs.
+    `budget_burnt` is the share of 30 days' error budget that one such fault costs; `other_answers` are those of other
+    versions than the one to launch.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Try:
     ttd_s: Value
     ttr_s: Value
     lost: tuple[int, int] | None
+    other_answers: int | None
     over_slo: Value
     budget_burnt: Value
     first_attempt_errors: Value
@@ -164,6 +166,7 @@ def _try(item: Mapping[str, Any], limits: Mapping[str, float]) -> Try:
         ttd_s=item.get("ttd_s"),
         ttr_s=item.get("ttr_s"),
         lost=None if lost is None or None in lost else (lost[0], lost[1]),
+        other_answers=item.get("other_answers"),
         over_slo=item.get("over_slo"),
         budget_burnt=item.get("budget_burnt"),
         first_attempt_errors=item.get("first_attempt_errors"),

@@ -26,6 +26,7 @@ KEYS = {
     "ttd_s",
     "ttr_s",
     "lost",
+    "other_answers",
     "over_slo",
     "budget_burnt",
     "budget_window",
@@ -55,6 +56,17 @@ def test_the_numbers_are_those_of_the_fault() -> None:
     assert (found["offered_rps"], found["n"], found["retry_amplification"]) == (100, 1800, 1)
     assert found["capacity_degraded_rps"] == pytest.approx(100, abs=6)
     assert (found["title"], found["subjects"]) == ("zone_freeze", [FAULT_ZONE])
+
+
+def test_answers_of_another_version_are_neither_lost_nor_slow_and_counted() -> None:
+    def edit(rows: Any) -> Any:
+        return (rows["scenario"] == "zone_freeze") & rows["intended_ns"].between(
+            ns("zone_freeze", FAULT_S[0]), ns("zone_freeze", FAULT_S[0] + 1)
+        )
+
+    found = drawn(healthy().with_rows(edit, model_version="silently-worse"))["zone_freeze"]
+    assert found["lost"] == [0, 0]
+    assert found["other_answers"] == pytest.approx(100, abs=40)
 
 
 def test_the_switch_of_versions_has_no_detection_and_no_recovery() -> None:

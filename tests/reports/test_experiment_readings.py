@@ -42,6 +42,15 @@ def test_what_was_not_measured_is_not_told() -> None:
     assert bare == "No request was lost."
 
 
+def test_answers_of_another_version_are_told_of_because_nothing_else_shows_them() -> None:
+    said = told(ttd_s=None, ttr_s=0.0, over_slo=0, first_attempt_errors=None, other_answers=812)
+    assert said == (
+        "No request was lost: the objectives were met all the while; 812 answers came from another version than the "
+        "one to launch."
+    )
+    assert "another version" not in told(other_answers=0)
+
+
 def test_objectives_that_were_never_missed_are_told_as_such() -> None:
     assert "the objectives were met all the while" in told(ttr_s=0.0, over_slo=0)
     assert "met all the while" not in told(ttr_s=0.0, over_slo=3)
