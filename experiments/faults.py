@@ -47,6 +47,11 @@ def is_open(fault: str, subject: str) -> bool:
     return bool(_entries(fault, subject))
 
 
+def opened_unix_s(fault: str, subject: str) -> float | None:
+    """When this fault of this fleet was last asked for (seconds since 1970); None when it is not open."""
+    return max((entry.opened_unix_s for entry in _entries(fault, subject)), default=None)
+
+
 def gone(fault: str, subject: str, reading: str, **detail: Any) -> int:
     """Say that `reading` saw the fault gone, and close its entries in the journal; returns when (ns)."""
     stamp = timeline().add("fault_removed", subject, fault=fault, reading=reading, **detail)

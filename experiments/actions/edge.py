@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments import faults
 from experiments.fleet import client
-from experiments.probes.edge_process import edge_has_changed
+from experiments.probes.edge_process import one_edge_serves
 
 RESTART = "edge_restart"
 EDGE = "edge"
@@ -25,5 +25,5 @@ def settle_edge(limit_s: float = 15.0) -> dict[str, Any]:
     """The undo of a restart, which ends by itself: wait until one edge is left, and serves."""
     was_open = faults.is_open(RESTART, EDGE)
     if was_open:
-        edge_has_changed(RESTART, limit_s)
+        one_edge_serves(RESTART, limit_s)
     return {"was_open": was_open}
