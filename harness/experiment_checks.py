@@ -99,7 +99,8 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     if limits.ttd_s_max is not None:
         checks.append(_ttd(case, run, rows, fault, limits.ttd_s_max))
     if limits.ttr_s_max is not None:
-        checks.append(recovered(case, rows, fault.requested_ns, limits.ttr_s_max))
+        removed_ns = fault.removed_ns if told.subjects else None
+        checks.append(recovered(case, rows, fault.requested_ns, removed_ns, limits.ttr_s_max))
     if limits.over_slo_ratio_max is not None:
         checks.append(_over_slo(case, window, limits.over_slo_ratio_max))
     if limits.retry_amplification_max is not None:

@@ -103,16 +103,28 @@ def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float
     return limited("ttd", found.ttd_s, limit_s, "s", reason=reason)
 
 
-def recovered(case: Case, rows: Requests, requested_ns: float, limit_s: float) -> Check:
-    """TTR against its limit; UNKNOWN when the load ended too soon to tell."""
-    found = ttr_s(rows, requested_ns, case.plan)
+def recovered(case: Case, rows: Requests, requested_ns: float, removed_ns: float | None, limit_s: float) -> Check:
+    """TTR against its limit, from the fault's request and once more from its removal: a zone's return disturbs, too.
+
+    UNKNOWN when the load ended too soon to tell. `removed_ns` is None where nothing was broken.
+    """
+    checks = [_met_again(case, rows, requested_ns, "the fault", limit_s)]
+    if removed_ns is not None:
+        checks.append(_met_again(case, rows, removed_ns, "its removal", limit_s))
+    return next(
+        (check for bad in (Outcome.FAIL, Outcome.UNKNOWN) for check in checks if check.outcome is bad), checks[0]
+    )
+
+
+def _met_again(case: Case, rows: Requests, since_ns: float, since: str, limit_s: float) -> Check:
+    found = ttr_s(rows, since_ns, case.plan)
     if found is not None:
-        reason = f"the SLO was met again {found:.1f} s after the fault and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
+        reason = f"the SLO was met again {found:.1f} s after {since} and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
         return limited("ttr", found, limit_s, "s", reason=reason)
-    watched_s = (rows.intended_ns.max() - requested_ns) / SECOND_NS
+    watched_s = (rows.intended_ns.max() - since_ns) / SECOND_NS
     if watched_s < limit_s + SETTLE_S:
-        return unknown("ttr", f"the load went on for only {watched_s:.1f} s after the fault")
-    reason = f"the SLO was not met again in the {watched_s:.0f} s of load after the fault"
+        return unknown("ttr", f"the load went on for only {watched_s:.1f} s after {since}")
+    reason = f"the SLO was not met again in the {watched_s:.0f} s of load after {since}"
     return Check(name="ttr", outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")
 
 

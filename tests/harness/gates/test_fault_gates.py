@@ -226,6 +226,17 @@ def test_a_relapse_within_five_seconds_is_no_recovery() -> None:
     assert relapse.checks(ZONE)["ttr"].observed == pytest.approx(3.5, abs=0.11)
 
 
+@pytest.mark.parametrize(("name", "gate"), [("zone_crash", "zone_failure"), ("zone_freeze", "fault_tolerance")])
+def test_a_return_that_callers_notice_is_no_recovery(name: str, gate: str) -> None:
+    """Five seconds of good answers while the fault lasts do not make up for three bad ones when the zone comes back."""
+    slow = healthy().with_rows(
+        during(FAULT_S[1], FAULT_S[1] + 3, name), done_ns=lambda rows: rows["intended_ns"] + 900e6
+    )
+    found = {check.name.removeprefix(f"{name}_"): check for check in slow.result(gate).checks}
+    assert found["ttr"].outcome is FAIL
+    assert "met again 3.0 s after its removal" in found["ttr"].reason
+
+
 def test_a_zone_that_gets_no_traffic_back_fails() -> None:
     world = healthy().with_rows(during(FAULT_S[1], 18), zone=ZONES[0])
     check = world.checks(ZONE)["return"]
