@@ -76,12 +76,18 @@ def drill_text(document: dict[str, Any], postmortem: str) -> str:
     lines = [
         f"{document['decision']}  drill {document['drill']} of {document['subject']}",
         "",
-        f"RTO  {_seconds(document['rto_s'], 'not met')}  (target {_seconds(document['rto_s_max'], 'unknown')})",
+        f"RTO  {rto_words(document)}  (target {_seconds(document['rto_s_max'], 'unknown')})",
         f"RPO  {_seconds(document['rpo_s'], 'unknown')}  (target {_seconds(document['rpo_s_max'], 'unknown')}){lost}",
         "",
     ]
     lines += [f"{check['outcome']:<8} {check['name']:<9} {check['reason']}" for check in document["checks"]]
     return "\n".join([*lines, "", f"postmortem: {postmortem}"])
+
+
+def rto_words(document: dict[str, Any]) -> str:
+    """The time that a drill's `drill.json` tells, or whether the objectives were not met or that is not known."""
+    failed = any((check["name"], check["outcome"]) == ("rto", "FAIL") for check in document["checks"])
+    return _seconds(document["rto_s"], "not met" if failed else "unknown")
 
 
 def _seconds(value: float | None, otherwise: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.answers import rto_words
 from harness.drill_measures import load_of, moments, watched
 from harness.recovery import lost
 from harness.slices import SECOND_NS, events, requests
@@ -36,6 +37,7 @@ def postmortem(document: dict[str, Any], run: LoadedRun) -> str:
     return template.render(
         drill=document,
         summary=SUMMARIES[document["drill"]],
+        rto=rto_words(document),
         owner=run.plan.plan.service.owner,
         timeline=_timeline(document["drill"], run),
         impact=_impact(document["drill"], run),
