@@ -18,7 +18,13 @@ NAMED_MAX = 3
 """More gates than this are counted in the headline, not named; the list stands right below it."""
 INSTRUMENT = "load_generator"
 """Judges the measuring, not the service: how much room it has left is no weakness of what is launched."""
-NO_LAUNCH_DECISION = "chaos, rollback and shadow were not judged: this is no launch decision"
+NO_LAUNCH_DECISION = "this is no launch decision"
+_LAUNCH = {
+    "chaos": ("zone_failure", "fault_tolerance"),
+    "rollback": ("rollback",),
+    "shadow": ("shadow_agreement",),
+}
+"""What a launch is decided on beside load, by the gates that judge it."""
 
 
 def headline(
@@ -32,10 +38,20 @@ def headline(
         words += f" with {waived} waiver" + ("s" if waived > 1 else "")
     parts = [f"{words} for stage {stage}: {_why(results, blocking, interrupted=interrupted)}"]
     if stage is Stage.LOAD:
-        parts.append(NO_LAUNCH_DECISION)
+        parts.append(_no_launch(results))
     elif not_judged:
         parts.append("not judged: " + ", ".join(item["gate"] for item in not_judged))
     return "; ".join(parts)
+
+
+def _no_launch(results: Sequence[Result]) -> str:
+    """That stage load decides no launch, and what of that was not judged."""
+    judged = {result.gate for result in results}
+    lacking = [word for word, gates in _LAUNCH.items() if judged.isdisjoint(gates)]
+    if not lacking:
+        return NO_LAUNCH_DECISION
+    told = " and ".join(filter(None, [", ".join(lacking[:-1]), lacking[-1]]))
+    return f"{told} {'was' if len(lacking) == 1 else 'were'} not judged: {NO_LAUNCH_DECISION}"
 
 
 def _why(results: Sequence[Result], blocking: Sequence[Result], *, interrupted: bool) -> str:

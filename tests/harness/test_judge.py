@@ -165,6 +165,13 @@ def test_an_interrupted_run_is_never_go() -> None:
     assert "the run was interrupted" in verdict.headline
 
 
+def test_stage_load_does_not_call_unjudged_what_it_judged() -> None:
+    verdict = healthy().with_plan(launch=Launch(stage=Stage.LOAD)).judge()
+    assert "fault_tolerance" in {result.gate for result in verdict.results}
+    assert verdict.headline.endswith("rollback and shadow were not judged: this is no launch decision")
+    assert "chaos" not in verdict.headline
+
+
 def test_stage_load_is_no_launch_decision() -> None:
     world = healthy().with_plan(launch=Launch(stage=Stage.LOAD), experiments={})
     verdict = world.without("edge", "shadow", "quality", "baseline", "zone_crash", "rollback").judge()
