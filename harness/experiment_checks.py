@@ -14,7 +14,7 @@ from harness.budget import budget_share
 from harness.checks import inadmissible, limited, unknown
 from harness.experiment_runs import Run, catalogue_runs, first_attempts, over_slo, zones_of
 from harness.extension import LOAD_PHASES
-from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unmet
+from harness.fault_checks import after, at_risk, detected, idle_before, kept, recovered, returned, unmet
 from harness.fault_windows import Fault, fault_of
 from harness.journal import BUDGET_SPENT, SAFEGUARD, deviated, objections, readings
 from harness.model import Case, Check, Outcome
@@ -94,8 +94,8 @@ def _failed(reason: str) -> Check:
 def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     """LOST and the budget always; what else the Plan limits, the file expects, and whether its zones are used again."""
     limits, rows = case.plan.experiments[run.experiment], requests(case.evidence["ledger"]).of(run.scenario)
-    window = after(rows, *fault.span_ns)
-    checks = [kept("lost", window, limits.lost_max, WHEN), _budget(case, run, window)]
+    window, risked = after(rows, *fault.span_ns), at_risk(rows, *fault.span_ns, case.plan.slo.timeout_s)
+    checks = [kept("lost", risked, limits.lost_max, WHEN), _budget(case, run, risked)]
     if limits.ttd_s_max is not None:
         checks.append(_ttd(case, run, rows, fault, limits.ttd_s_max))
     if limits.ttr_s_max is not None:
@@ -110,8 +110,8 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     return [*checks, *_expectations(run, told)]
 
 
-def _budget(case: Case, run: Run, window: Requests) -> Check:
-    found, limit = lost(window), case.plan.experiments[run.experiment].budget_share_max
+def _budget(case: Case, run: Run, risked: Requests) -> Check:
+    found, limit = lost(risked), case.plan.experiments[run.experiment].budget_share_max
     share = budget_share(case.plan, found.definite + found.indeterminate)
     words = f"one such fault burns {share:.3%} of 30 days' error budget; {limit:.3%} allowed"
     return limited("budget", share, limit, "ratio", reason=words, n=found.n)

@@ -14,7 +14,7 @@ import numpy as np
 from harness.attempts import WindowAttempts, attempts_within
 from harness.budget import budget_share
 from harness.extension import STEADY, Extension
-from harness.fault_checks import after
+from harness.fault_checks import after, at_risk
 from harness.plan_experiments import OWN_GATES, ROLLBACK
 from harness.recovery import Lost, detection, lost, ttr_s
 from harness.slices import SECOND_NS, SETTLE_S, Requests, requests, scenario_facts
@@ -89,7 +89,7 @@ def measured(case: Case, run: Run, fault: Fault) -> Measured:
     """The numbers of one run. Needs the ledger; of the edge, what there is."""
     rows = requests(case.evidence["ledger"]).of(run.scenario)
     window = after(rows, *fault.span_ns).served()
-    found = lost(window)
+    found = lost(at_risk(rows, *fault.span_ns, case.plan.slo.timeout_s))
     bad = found.definite + found.indeterminate
     allowed = found.n * (1 - case.plan.slo.availability)
     return Measured(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.checks import experiment_limit, inadmissible, limited, unknown
 from harness.journal import BUDGET_SPENT, SAFEGUARD
 from harness.model import Case, Check, Outcome
@@ -44,6 +46,17 @@ def after(rows: Requests, requested_ns: float, removed_ns: float) -> Requests:
     """The rows due in a fault's window."""
     end = removed_ns + SETTLE_S * SECOND_NS
     return rows.where((rows.intended_ns >= requested_ns) & (rows.intended_ns <= end))
+
+
+def at_risk(rows: Requests, requested_ns: float, removed_ns: float, timeout_s: float) -> Requests:
+    """The rows that a fault may have lost: those due in its window, and those that were open when it was requested.
+
+    A request without an answer was open until its deadline.
+    """
+    ends = np.where(np.isfinite(rows.done_ns), rows.done_ns, rows.intended_ns + timeout_s * SECOND_NS)
+    still_open = (rows.intended_ns < requested_ns) & np.isfinite(rows.sent_ns) & (ends >= requested_ns)
+    due = (rows.intended_ns >= requested_ns) & (rows.intended_ns <= removed_ns + SETTLE_S * SECOND_NS)
+    return rows.where(np.asarray(still_open | due))
 
 
 def idle_before(case: Case, rows: Requests, zone: str, requested_ns: float) -> str:

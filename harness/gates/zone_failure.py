@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks import experiment_limit, inadmissible, unknown
-from harness.fault_checks import after, detected, idle_before, kept, recovered, returned, unmet, unproven
+from harness.fault_checks import at_risk, detected, idle_before, kept, recovered, returned, unmet, unproven
 from harness.fault_windows import fault_of
 from harness.journal import deviated, objections
 from harness.model import Case, Check, Gate, Outcome
@@ -38,7 +38,7 @@ def judge(case: Case) -> tuple[Check, ...]:
         experiment_limit(case, "zone_crash", key) for key in ("lost_max", "ttd_s_max", "ttr_s_max")
     )
     return (
-        kept("lost", after(rows, requested, removed), lost_max, "while the zone was down"),
+        kept("lost", at_risk(rows, requested, removed, case.plan.slo.timeout_s), lost_max, "while the zone was down"),
         detected(case, rows, zone, fault.span_ns, ttd_s_max),
         recovered(case, rows, requested, removed, ttr_s_max),
         returned(case, rows, zone, removed),

@@ -144,6 +144,15 @@ def test_failures_before_the_fault_are_not_lost_to_it() -> None:
     assert healthy().with_rows(few(1, 2, 3), status=14).checks(ZONE)["lost"].outcome is PASS
 
 
+@pytest.mark.parametrize(("name", "gate"), [("zone_crash", "zone_failure"), ("zone_freeze", "fault_tolerance")])
+def test_what_was_open_when_the_fault_came_and_failed_is_lost_to_it(name: str, gate: str) -> None:
+    """A slow answer that dies with its zone was due before the fault, and is its first victim."""
+    open_then = few(FAULT_S[0] - 0.1, FAULT_S[0] - 0.001, 3, name)
+    world = healthy().with_rows(open_then, status=14, done_ns=lambda rows: rows["intended_ns"] + 300e6)
+    found = {check.name.removeprefix(f"{name}_"): check for check in world.result(gate).checks}
+    assert (found["lost"].outcome, found["lost"].observed) == (FAIL, 3)
+
+
 def seen_healthy(start: float, end: float) -> World:
     def edit(table: pd.DataFrame) -> pd.DataFrame:
         polls = table["t_ns"].between(ns("zone_crash", start), ns("zone_crash", end))
