@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.fault_windows import outside, own_window
+from harness.fault_windows import outside, switched_window
 from harness.model import Case, Check, Outcome
 from harness.plan_experiments import ROLLBACK
 from harness.slices import Requests, block_counts, events
@@ -45,13 +45,15 @@ def inadmissible(
     """One UNKNOWN when the load of `scenario` can't carry a claim about the version to launch; empty when it can.
 
     In a rollback the candidate answers too, by design; its gate reads the versions itself. So may it in the fault's
-    window of an experiment of the catalogue. The arguments are those of `validity.objections`.
+    window of an experiment of the catalogue that breaks something else than zones. The arguments are those of
+    `validity.objections`.
     """
     if found := objections(case, ledger, scenario, phases, budget=budget):
         return blame_generator(name, found)
     rows = ledger.of(scenario)
     if scenario.partition("#")[0] in case.plan.catalogue:
-        rows = rows.where(outside(rows.intended_ns, own_window(events(case.evidence["timeline"]), scenario)))
+        windows = switched_window(events(case.evidence["timeline"]), scenario, case.plan.target.zones)
+        rows = rows.where(outside(rows.intended_ns, windows))
     if scenario != ROLLBACK and (others := other_versions(case.plan, rows)):
         return (unknown(name, f"{scenario}: {others}"),)
     return ()

@@ -16,7 +16,7 @@ from harness.plan_experiments import ROLLBACK, ZONE_CRASH
 from harness.slices import SECOND_NS, SETTLE_S, events, first_event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
@@ -105,19 +105,22 @@ def fault_windows(table: pd.DataFrame) -> list[Span]:
     return sorted(windows)
 
 
-def own_window(table: pd.DataFrame, scenario: str) -> list[Span]:
-    """From the first request to 5 s after the last removal in one experiment, without end when none is proven.
+def switched_window(table: pd.DataFrame, scenario: str, zones: Collection[str]) -> list[Span]:
+    """Where another version may answer: in the fault's window of an experiment that breaks something else than zones.
 
-    Empty when it is not on record or made no fault.
+    From its first request to 5 s after the last removal, without end when none is proven. Empty when it is not on
+    record, made no fault, or broke only `zones`: whoever answers in place of a zone has the version to launch.
     """
     span = experiment_span(table, scenario)
     if isinstance(span, str):
         return []
     within = table[table["t_ns"].between(*span)]
-    requested = within.loc[within["event"] == "fault_requested", "t_ns"]
+    requested = within[within["event"] == "fault_requested"]
+    if set(requested["subject"]) <= set(zones):
+        return []
     removed = within.loc[within["event"] == "fault_removed", "t_ns"]
     end = float(removed.max()) + SETTLE_S * SECOND_NS if len(removed) else np.inf
-    return [(float(requested.min()), end)] if len(requested) else []
+    return [(float(requested["t_ns"].min()), end)]
 
 
 def spared_windows(case: Case) -> list[Span]:

@@ -251,13 +251,30 @@ def test_an_edge_that_counts_anew_in_the_window_is_measured() -> None:
     assert (found.outcome, found.observed) == (PASS, 1)
 
 
-def test_another_version_may_answer_in_the_window_and_nowhere_else() -> None:
-    within = healthy().with_rows(rows_of(4, 5), model_version="2")
+def switched() -> World:
+    """The experiment breaks the candidate instead of a zone, as one that sends traffic to it does."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        mine = (table["t_ns"] > start_ns(NAME)) & table["event"].str.startswith("fault_")
+        table.loc[mine, "subject"] = "candidate"
+        return table
+
+    told = {**a_run()["extension"], "subjects": ["candidate"], "detects": False}
+    return limited_to(ttd_s_max=None).with_run(extension=told).with_table("timeline", "events", edit)
+
+
+def test_another_version_may_answer_in_the_window_of_a_switch_and_nowhere_else() -> None:
+    within = switched().with_rows(rows_of(4, 5), model_version="2")
     assert within.result("fault_tolerance").outcome is PASS
     assert within.result("availability").outcome is PASS
     assert (
-        "version 2 answered" in healthy().with_rows(rows_of(1, 2), model_version="2").result("fault_tolerance").reason
+        "version 2 answered" in switched().with_rows(rows_of(1, 2), model_version="2").result("fault_tolerance").reason
     )
+
+
+def test_another_version_may_not_answer_in_place_of_a_zone() -> None:
+    result = healthy().with_rows(rows_of(4, 5), model_version="2").result("fault_tolerance")
+    assert (result.outcome, "version 2 answered" in result.reason) == (UNKNOWN, True)
 
 
 def test_a_zone_that_was_idle_before_was_not_tested() -> None:
