@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from harness.model import Check, Evidence
     from harness.plan import LoadedPlan
+    from harness.plan_types import Plan
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NAME = "data_loss"
@@ -118,7 +119,11 @@ def test_a_copy_of_an_older_drill_under_a_newer_name_proves_nothing(tmp_path: Pa
     assert "it is a copy of" in check.reason
 
 
-def test_the_definition_is_of_name_targets_and_experiment_and_of_nothing_else() -> None:
+def with_target(plan: Plan, **changes: Any) -> Plan:
+    return dataclasses.replace(plan, target=dataclasses.replace(plan.target, **changes))
+
+
+def test_the_definition_is_of_name_targets_zones_and_experiment_and_of_nothing_else() -> None:
     plan = a_plan().plan
     longer = dataclasses.replace(TARGETS, expires_days=31)
     other_file = {
@@ -132,8 +137,10 @@ def test_the_definition_is_of_name_targets_and_experiment_and_of_nothing_else() 
         definition(NAME, dataclasses.replace(plan, drills={NAME: longer})),
         definition("zone_failure", plan),
         definition("zone_failure", dataclasses.replace(plan, experiments=other_file)),
+        definition(NAME, with_target(plan, zones=("zone-a", "zone-b"))),
+        definition(NAME, with_target(plan, processes_per_zone=2)),
     }
-    assert len(changed) == 6
+    assert len(changed) == 8
     slower = dataclasses.replace(plan, slo=dataclasses.replace(plan.slo, latency_ms_p99=60), experiments=other_file)
     assert definition(NAME, slower) == definition(NAME, plan)
 
@@ -146,3 +153,35 @@ def test_the_definition_is_of_the_experiments_file_wherever_it_lies(tmp_path: Pa
         file.write_text(content)
         found.add(definition("zone_failure", dataclasses.replace(plan, experiments=mine)))
     assert len(found) == 2
+
+
+SERVICE = ("reference_service/batching.py", "reference_service/auth/checks.py", "reference_service/trust.json")
+EXPERIMENT = (
+    "experiments/actions/zones.py",
+    "harness/collectors/chaos.py",
+    "harness/collectors/breaking.py",
+    "harness/collectors/chaos_run.py",
+)
+OWN = ("harness/backup.py", "harness/drills/rig.py")
+NO_PART = ("reference_service/models/flight-delay/1/model.onnx", "reference_service/README.md", "harness/judge.py")
+
+
+def changing(root: Path, name: str, plan: Plan) -> set[str]:
+    """Which files make another drill of `name` when they change."""
+    found = set()
+    for file in (*SERVICE, *EXPERIMENT, *OWN, *NO_PART):
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was")
+        before = definition(name, plan, root)
+        path.write_text("changed")
+        if definition(name, plan, root) != before:
+            found.add(file)
+    return found
+
+
+def test_the_definition_is_of_the_code_that_ran(tmp_path: Path) -> None:
+    plan = a_plan().plan
+    assert changing(tmp_path / "a", NAME, plan) == {*SERVICE, *OWN}
+    assert changing(tmp_path / "b", "zone_failure", plan) == {*SERVICE, *EXPERIMENT, *OWN}
+    assert changing(tmp_path / "c", "rollback", plan) == {*SERVICE, *EXPERIMENT, *OWN}
