@@ -26,7 +26,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 class Extension:
     """One file's word about itself.
 
-    `subjects` are broken, each of them proven so; without any, no fault is made (the null experiment). `detects` says
+    `subjects` are broken, each of them proven so; one at least, if only in name where nothing is done. `detects` says
     that the edge should stop sending to them. `expectations` name the probes whose "no" is the service's failure.
     `label` says how the fault is made and what that can't show. `longer_s`, which may be left out, is how much longer
     than a killed zone's restart the fault takes to be made and undone: the load goes on for so much longer.
@@ -46,6 +46,8 @@ class Extension:
         found = {name: _typed(entry, name, kind) for name, kind in _KINDS.items()}
         if found["load"] not in LOAD_PHASES:
             raise ValueError(f'load must be "{STEADY}" or "{SPIKE}", not {found["load"]!r}')
+        if not found["subjects"]:
+            raise ValueError("subjects must name what is broken, one at least")
         longer_s = entry.get("longer_s", 0)
         if isinstance(longer_s, bool) or not isinstance(longer_s, (int, float)) or not 0 <= longer_s <= LONGER_S_MAX:
             raise ValueError(f"longer_s must be a number from 0 to {LONGER_S_MAX:g}, not {longer_s!r}")

@@ -6,7 +6,6 @@ experiment's faults are looked for only between its own start and end, for other
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.model import Case, Evidence
+    from harness.model import Case
     from harness.slices import Mask
     from harness.stats import Reals
 
@@ -51,10 +50,7 @@ def experiment_span(table: pd.DataFrame, scenario: str) -> Span | str:
 
 
 def fault_of(table: pd.DataFrame, scenario: str, subjects: Sequence[str]) -> Fault | str:
-    """The fault that the experiment made to all of `subjects`, or why there was none to speak of.
-
-    Of an experiment that breaks nothing, it is the whole of it.
-    """
+    """The fault that the experiment made to all of `subjects`, one at least, or why there was none to speak of."""
     span = experiment_span(table, scenario)
     if isinstance(span, str):
         return span
@@ -62,8 +58,6 @@ def fault_of(table: pd.DataFrame, scenario: str, subjects: Sequence[str]) -> Fau
     requests = within[within["event"] == "fault_requested"]
     if unnamed := sorted(set(requests["subject"]) - set(subjects)):
         return f"a fault of {', '.join(unnamed)} was made that the file does not name"
-    if not subjects:
-        return Fault(span[0], span[0], span[1])
     stamps = [_stamps(within, subject) for subject in subjects]
     if missing := [item for item in stamps if isinstance(item, str)]:
         return missing[0]
@@ -129,12 +123,11 @@ def spared_windows(case: Case) -> list[Span]:
     Without its fault's events, the requests that it cost would count as the service's, and those that it spared would
     dilute them. Needs the evidence "ledger" and "timeline".
     """
-    timeline = case.evidence["timeline"]
-    table = events(timeline)
+    table = events(case.evidence["timeline"])
     windows = fault_windows(table)
     starts = np.array([start for start, _ in windows])
     for scenario in case.evidence["ledger"].facts["scenarios"]:
-        if is_experiment(case, scenario) and _breaks(timeline, scenario):
+        if is_experiment(case, scenario):
             span = experiment_span(table, scenario)
             if isinstance(span, str) or not np.any((starts >= span[0]) & (starts <= span[1])):
                 raise ValueError(f"the load of {scenario} is in the ledger but no fault is on the timeline")
@@ -153,10 +146,3 @@ def outside(stamps_ns: Reals, windows: list[Span]) -> Mask:
     for start, end in windows:
         mask &= (stamps_ns < start) | (stamps_ns > end)
     return mask
-
-
-def _breaks(timeline: Evidence, scenario: str) -> bool:
-    """Whether the experiment was to make a fault: so it is, unless its start says that it has nothing to break."""
-    table = timeline.tables["events"]
-    found = table[(table["event"] == "experiment_started") & (table["subject"] == scenario)]
-    return not len(found) or bool(json.loads(found["detail"].iloc[0]).get("subjects", [scenario]))

@@ -44,6 +44,7 @@ def test_it_reads_back_what_it_writes() -> None:
     [
         ({"subjects": "zone-b"}, "subjects must be a list"),
         ({"subjects": None}, "subjects must be a list, not None"),
+        ({"subjects": []}, "subjects must name what is broken"),
         ({"load": "heavy"}, 'load must be "steady" or "spike", not \'heavy\''),
         ({"detects": "yes"}, "detects must be a bool"),
         ({"expectations": None}, "expectations must be a list"),

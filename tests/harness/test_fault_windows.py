@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness.fault_windows import Fault, experiment_span, fault_of, fault_windows, outside, spared_windows
-from harness.gates import all_gates
+from harness.fault_windows import Fault, fault_of, fault_windows, outside
 from harness.slices import events
 from tests.builders import FAULT_S, FAULT_ZONE, FAULTS, World, healthy, ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-GATES = all_gates()
 
 
 def edited(change: Callable[[pd.DataFrame], pd.DataFrame]) -> World:
@@ -107,14 +103,6 @@ def test_the_fault_of_several_is_in_place_with_the_last_and_gone_with_the_last()
 def test_a_fault_that_the_file_does_not_name_is_told() -> None:
     found = fault_of(table(broken_too("edge", 0.5)), "zone_freeze", [FAULT_ZONE])
     assert found == "a fault of edge was made that the file does not name"
-    assert isinstance(fault_of(table(healthy()), "zone_freeze", []), str)
-
-
-def test_an_experiment_that_breaks_nothing_lasts_as_long_as_it_runs() -> None:
-    rows = table(without("fault_requested", "zone_freeze"))
-    span = experiment_span(rows, "zone_freeze")
-    assert not isinstance(span, str)
-    assert fault_of(rows, "zone_freeze", []) == Fault(span[0], span[0], span[1])
 
 
 @pytest.mark.parametrize("scenario", FAULTS)
@@ -126,14 +114,3 @@ def test_the_load_of_an_experiment_whose_fault_is_not_on_the_timeline_spares_not
     for gate in ("availability", "first_attempts"):
         result = edited(silent).result(gate)
         assert f"the load of {scenario} is in the ledger but no fault is on the timeline" in result.reason, gate
-
-
-def test_an_experiment_that_says_that_it_breaks_nothing_needs_no_window() -> None:
-    def nothing_to_break(rows: pd.DataFrame) -> pd.DataFrame:
-        mine = rows["t_ns"].between(ns("zone_freeze", 0), ns("zone_freeze", 18))
-        rows = rows[~(mine & rows["event"].str.startswith("fault_"))].copy()
-        rows.loc[rows["subject"] == "zone_freeze", "detail"] = json.dumps({"subjects": []})
-        return rows
-
-    world = edited(nothing_to_break)
-    assert spared_windows(world.case(GATES["availability"])) == fault_windows(table(healthy()))[:1]
