@@ -168,7 +168,7 @@ def _rto(scene: _Scene) -> Check:
 
 def _recovered(scene: _Scene) -> Check:
     limit_s, rows, requested_ns = scene.targets.rto_s_max, scene.rows, scene.at.requested_ns
-    found = ttr_s(rows, requested_ns, scene.plan)
+    found = ttr_s(rows, requested_ns, scene.at.in_place_ns, scene.plan)
     if found is not None:
         reason = (
             f"RTO {found:.1f} s: the SLO was met again under load, and for {SETTLE_S:g} s on; {limit_s:g} s allowed"

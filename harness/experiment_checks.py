@@ -73,7 +73,7 @@ def _proof(case: Case, run: Run, told: Extension) -> Fault | Check:
     if deviated(run.facts):
         return _failed(f"{run.scenario}: the steady state was not there again after the fault")
     rows = ledger.of(run.scenario)
-    if told.subjects and (why := unmet(rows, fault)):
+    if why := unmet(rows, fault):
         return unknown("experiment", f"{run.scenario}: {why}")
     idle = [reason for zone in zones_of(case, run) if (reason := idle_before(case, rows, zone, fault.requested_ns))]
     return unknown("experiment", f"{run.scenario}: {idle[0]}") if idle else fault
@@ -99,8 +99,7 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     if limits.ttd_s_max is not None:
         checks.append(_ttd(case, run, rows, fault, limits.ttd_s_max))
     if limits.ttr_s_max is not None:
-        removed_ns = fault.removed_ns if told.subjects else None
-        checks.append(recovered(case, rows, fault.requested_ns, removed_ns, limits.ttr_s_max))
+        checks.append(recovered(case, rows, fault, limits.ttr_s_max))
     if limits.over_slo_ratio_max is not None:
         checks.append(_over_slo(case, window, limits.over_slo_ratio_max))
     if limits.retry_amplification_max is not None:

@@ -99,7 +99,7 @@ def measured(case: Case, run: Run, fault: Fault) -> Measured:
         budget_burnt=budget_share(case.plan, bad),
         budget_window=bad / allowed if allowed else 0.0,
         ttd_s=_ttd_s(case, run, rows, fault),
-        ttr_s=ttr_s(rows, fault.requested_ns, case.plan),
+        ttr_s=ttr_s(rows, fault.requested_ns, fault.in_place_ns, case.plan),
         first_attempts=first_attempts(case, run, fault),
         capacity_degraded_rps=_degraded_rps(case, rows, fault),
     )

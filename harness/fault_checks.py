@@ -27,6 +27,8 @@ ROWS_MIN = 20
 none of twenty would reach a zone in use."""
 ARRIVAL_S_MAX = 0.5
 """The last request of a load may be due this long before its end; of 20 a second, one gap in twenty thousand is."""
+ROUNDING_S = 0.2
+"""Windows start in steps: a stretch of them that covers some seconds may need this much more load."""
 RETURN_SHARE_MIN = 0.5
 """A zone that is back must get at least half of its fair share; connections made meanwhile may still favour others."""
 
@@ -116,26 +118,28 @@ def detected(case: Case, rows: Requests, zone: str, fault_ns: tuple[float, float
     return limited("ttd", found.ttd_s, limit_s, "s", reason=reason)
 
 
-def recovered(case: Case, rows: Requests, requested_ns: float, removed_ns: float | None, limit_s: float) -> Check:
+def recovered(case: Case, rows: Requests, fault: Fault, limit_s: float) -> Check:
     """TTR against its limit, from the fault's request and once more from its removal: a zone's return disturbs, too.
 
-    UNKNOWN when the load ended too soon to tell. `removed_ns` is None where nothing was broken.
+    UNKNOWN when the load ended too soon to tell.
     """
-    checks = [_met_again(case, rows, requested_ns, "the fault", limit_s)]
-    if removed_ns is not None:
-        checks.append(_met_again(case, rows, removed_ns, "its removal", limit_s))
+    checks = [
+        _met_again(case, rows, (fault.requested_ns, fault.in_place_ns), "the fault", limit_s),
+        _met_again(case, rows, (fault.removed_ns, fault.removed_ns), "its removal", limit_s),
+    ]
     return next(
         (check for bad in (Outcome.FAIL, Outcome.UNKNOWN) for check in checks if check.outcome is bad), checks[0]
     )
 
 
-def _met_again(case: Case, rows: Requests, since_ns: float, since: str, limit_s: float) -> Check:
-    found = ttr_s(rows, since_ns, case.plan)
+def _met_again(case: Case, rows: Requests, from_ns: tuple[float, float], since: str, limit_s: float) -> Check:
+    """`from_ns`: when the disturbance was asked for, and when it was there."""
+    found = ttr_s(rows, *from_ns, case.plan)
     if found is not None:
         reason = f"the SLO was met again {found:.1f} s after {since} and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
         return limited("ttr", found, limit_s, "s", reason=reason)
-    watched_s = (rows.intended_ns.max() - since_ns) / SECOND_NS
-    if watched_s < limit_s + SETTLE_S:
+    watched_s, seen_s = ((stamp - from_ns[0]) / SECOND_NS for stamp in (rows.intended_ns.max(), from_ns[1]))
+    if watched_s < max(limit_s, seen_s + ROUNDING_S) + SETTLE_S:
         return unknown("ttr", f"the load went on for only {watched_s:.1f} s after {since}")
     reason = f"the SLO was not met again in the {watched_s:.0f} s of load after {since}"
     return Check(name="ttr", outcome=Outcome.FAIL, reason=reason, limit=limit_s, unit="s")

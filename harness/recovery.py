@@ -6,6 +6,7 @@ service's until its deadline, so it counts at that time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +50,10 @@ def lost(rows: Requests) -> Lost:
     return Lost(int(np.sum(bad & ~maybe)), int(np.sum(maybe)), len(rows))
 
 
-def ttr_s(rows: Requests, requested_ns: float, plan: Plan) -> float | None:
+def ttr_s(rows: Requests, requested_ns: float, in_place_ns: float, plan: Plan) -> float | None:
     """Fault requested → the SLO is met, and for 5 s after: the first start from which every window of 1 s holds it.
 
+    It must hold for 5 s from when the fault was seen in place, too: what was met before had nothing to recover from.
     Windows start every 100 ms. A window holds the SLO when it has requests, at most 1 % of them over the latency
     limit or failed, and no greater share failed than availability allows. None when the load never saw that.
     """
@@ -68,8 +70,11 @@ def ttr_s(rows: Requests, requested_ns: float, plan: Plan) -> float | None:
     )
     held = (n > 0) & (slow <= LATENCY_BUDGET * n) & (failed <= (1 - plan.slo.availability) * n)
     run = round((SETTLE_S - 1) * SECOND_NS / STEP_NS) + 1
+    late = max(0, math.ceil((in_place_ns - requested_ns) / STEP_NS))
+    if late + run > len(held):
+        return None
     for start in range(len(held) - run + 1):
-        if held[start : start + run].all():
+        if held[start : max(start, late) + run].all():
             return start * STEP_NS / SECOND_NS
     return None
 

@@ -39,7 +39,9 @@ def lose_and_restore(rig: Rig, name: str) -> Restored:
         since_ns = timeline.add("fault_requested", SUBJECT[name], fault=name)
         (_lose_region if region else _lose_state)(rig)
         _prove_gone(rig.region() if region else [rig.state], ports)
-        timeline.add("fault_in_place", SUBJECT[name], fault=name, reading="file system and kernel's socket table")
+        in_place_ns = timeline.add(
+            "fault_in_place", SUBJECT[name], fault=name, reading="file system and kernel's socket table"
+        )
         rig.stop_backups()
         restored = recover(rig, registry_too=region, spoil=name == "bad_backup")
         if not restored.backup:
@@ -52,7 +54,7 @@ def lose_and_restore(rig: Rig, name: str) -> Restored:
             restored.start_error = str(error)
             timeline.add("start_failed", SUBJECT[name], why=str(error)[:200])
             return restored  # the load would show nothing more
-        rig.watch(running, since_ns)
+        rig.watch(running, since_ns, in_place_ns)
     return restored
 
 

@@ -129,7 +129,7 @@ class Rig:
         """Two backups, and what a baseline takes."""
         return max(5.0, 2.5 * self.targets.backup_every_s + 1.0)
 
-    def watch(self, running: Scenario, since_ns: int) -> None:
+    def watch(self, running: Scenario, since_ns: int, in_place_ns: int) -> None:
         """Let the load go on until the objectives were met again for as long as they must hold, or to its own end."""
         self.context.progress.step("Load: until the objectives have held for 5 s", SETTLE_S + MARGIN_S)
         timeline, plan = self.context.run.timeline, self.context.plan
@@ -138,7 +138,7 @@ class Rig:
             now_ns = timeline.now_ns()
             rows = recorded(running.spec)[0]
             seen = rows.where(rows.intended_ns < now_ns - MARGIN_S * SECOND_NS)
-            if ttr_s(seen, since_ns, plan) is not None:
+            if ttr_s(seen, since_ns, in_place_ns, plan) is not None:
                 timeline.add("load_stopped", running.spec.scenario, t_ns=round(now_ns - MARGIN_S * SECOND_NS))
                 return
         finish(running)

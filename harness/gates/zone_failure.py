@@ -40,7 +40,7 @@ def judge(case: Case) -> tuple[Check, ...]:
     return (
         kept("lost", at_risk(rows, requested, removed, case.plan.slo.timeout_s), lost_max, "while the zone was down"),
         detected(case, rows, zone, fault.span_ns, ttd_s_max),
-        recovered(case, rows, requested, removed, ttr_s_max),
+        recovered(case, rows, fault, ttr_s_max),
         returned(case, rows, zone, removed),
     )
 

@@ -34,28 +34,43 @@ def at(seconds: float) -> int:
 
 def test_one_failure_breaks_the_availability_of_its_windows() -> None:
     rows = stream()
-    assert ttr_s(rows, 0.0, PLAN) == 0
+    assert ttr_s(rows, 0.0, 0.0, PLAN) == 0
     rows.status[at(2)] = 14  # one of 400 is within the latency budget, and beyond 99.9 % availability
-    assert ttr_s(rows, 0.0, PLAN) == pytest.approx(2.1)
+    assert ttr_s(rows, 0.0, 0.0, PLAN) == pytest.approx(2.1)
 
 
 def test_slow_answers_break_a_window_only_beyond_one_in_a_hundred() -> None:
     rows = stream()
     rows.done_ns[at(2) : at(2) + 4] += 100e6
-    assert ttr_s(rows, 0.0, PLAN) == 0
+    assert ttr_s(rows, 0.0, 0.0, PLAN) == 0
     rows.done_ns[at(2) : at(2) + 5] += 100e6
-    assert ttr_s(rows, 0.0, PLAN) == pytest.approx(2.1)
+    assert ttr_s(rows, 0.0, 0.0, PLAN) == pytest.approx(2.1)
 
 
 def test_a_second_without_requests_is_no_recovery() -> None:
     rows = stream()
     gap = (rows.intended_ns < 3 * SECOND_NS) | (rows.intended_ns > 4.5 * SECOND_NS)
-    assert ttr_s(rows.where(gap), 0.0, PLAN) == pytest.approx(3.6, abs=0.11)
+    assert ttr_s(rows.where(gap), 0.0, 0.0, PLAN) == pytest.approx(3.6, abs=0.11)
 
 
 def test_load_that_ends_too_soon_shows_no_recovery() -> None:
-    assert ttr_s(stream(4.5), 0.0, PLAN) is None
-    assert ttr_s(stream(0), 0.0, PLAN) is None
+    assert ttr_s(stream(4.5), 0.0, 0.0, PLAN) is None
+    assert ttr_s(stream(0), 0.0, 0.0, PLAN) is None
+
+
+def test_a_fault_that_bites_late_is_not_recovered_from_before_it_was_there() -> None:
+    rows = stream()
+    rows.status[at(6)] = 14
+    in_place = 5.9 * SECOND_NS
+    assert ttr_s(rows, 0.0, 0.0, PLAN) == 0
+    assert ttr_s(rows, 0.0, in_place, PLAN) == pytest.approx(6.1)
+    rows.status[at(6)] = 0
+    assert ttr_s(rows, 0.0, in_place, PLAN) == 0
+
+
+def test_load_that_ends_within_five_seconds_of_the_fault_shows_no_recovery() -> None:
+    assert ttr_s(stream(12.0), 0.0, 6.9 * SECOND_NS, PLAN) == 0
+    assert ttr_s(stream(12.0), 0.0, 7.1 * SECOND_NS, PLAN) is None
 
 
 def test_lost_tells_certain_from_possible() -> None:

@@ -229,17 +229,6 @@ def test_a_fault_in_a_spike_is_judged_by_the_spikes_limit_and_only_where_its_fil
     )
 
 
-def test_an_experiment_that_breaks_nothing_is_judged_over_the_whole_of_it() -> None:
-    def calm(table: pd.DataFrame) -> pd.DataFrame:
-        mine = (table["t_ns"] > start_ns(NAME)) & table["event"].str.startswith("fault_")
-        return table[~mine]
-
-    told = {**a_run()["extension"], "subjects": [], "detects": False}
-    world = limited_to(ttd_s_max=None).with_run(extension=told).with_table("timeline", "events", calm)
-    assert {check.outcome for check in checks(world).values()} == {PASS}
-    assert checks(world.with_rows(rows_of(1, 2, 1), status=14))["lost"].outcome is FAIL
-
-
 def test_an_edge_that_counts_anew_in_the_window_is_measured() -> None:
     def anew(table: pd.DataFrame) -> pd.DataFrame:
         late = table["t_ns"] > ns(NAME, 5)
@@ -302,6 +291,22 @@ def test_a_fault_that_was_gone_before_the_load_met_it_shows_nothing() -> None:
     result = healthy().with_table("timeline", "events", brief).result("fault_tolerance")
     assert result.outcome is UNKNOWN
     assert "were due while the fault was in place; 20 needed" in result.reason
+
+
+def test_a_fault_that_bites_long_after_its_request_is_timed_to_the_end_of_what_it_did() -> None:
+    bites_s = FAULT_S[0] + 5.5
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        mine = table["t_ns"] > start_ns(NAME)
+        table.loc[mine & (table["event"] == "fault_in_place"), "t_ns"] = ns(NAME, bites_s)
+        table.loc[mine & (table["event"] == "fault_removed"), "t_ns"] = ns(NAME, bites_s + 2)
+        return table
+
+    late = healthy().with_table("timeline", "events", edit)
+    slow = late.with_rows(rows_of(bites_s, bites_s + 1), done_ns=lambda rows: rows["intended_ns"] + 60e6)
+    assert checks(late)["ttr"].observed == 0
+    found = checks(slow)["ttr"]
+    assert (found.outcome, found.observed) == (FAIL, pytest.approx(6.5, abs=0.15))
 
 
 def test_a_plan_without_experiments_that_names_the_gate_is_unknown() -> None:
