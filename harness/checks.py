@@ -21,11 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 P99 = 1 - LATENCY_BUDGET
+SEVERITY = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
 
 
 def unknown(name: str, reason: str) -> Check:
     """A check that could not be made."""
     return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason)
+
+
+def worst_check(checks: Sequence[Check]) -> Check:
+    """The worst of several: by outcome, then by how far what was observed is on the bad side."""
+
+    def badness(check: Check) -> tuple[int, float]:
+        if check.observed is None:
+            return SEVERITY.index(check.outcome), float("inf")
+        return SEVERITY.index(check.outcome), -check.observed if check.comparison == "≥" else check.observed
+
+    return max(checks, key=badness)
 
 
 def blame_generator(name: str, objections: Sequence[str]) -> tuple[Check, ...]:

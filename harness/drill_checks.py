@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.checks import limited, unknown
+from harness.checks import limited, unknown, worst_check
 from harness.drill_measures import (
     LOADS,
     Missing,
@@ -24,7 +24,7 @@ from harness.drill_measures import (
     other_rate,
     watched,
 )
-from harness.fault_checks import idle_before
+from harness.fault_checks import ROUNDING_S, idle_before
 from harness.journal import deviated
 from harness.journal import objections as journal_objections
 from harness.model import Case, Check, Evidence, Outcome
@@ -167,17 +167,27 @@ def _rto(scene: _Scene) -> Check:
 
 
 def _recovered(scene: _Scene) -> Check:
-    limit_s, rows, requested_ns = scene.targets.rto_s_max, scene.rows, scene.at.requested_ns
-    found = ttr_s(rows, requested_ns, scene.at.in_place_ns, scene.plan)
+    """From the disaster; and where a zone comes back, from its return too, which may disturb as well: the worse."""
+    at = scene.at
+    checks = [_met_again(scene, (at.requested_ns, at.in_place_ns), "the disaster")]
+    if at.removed_ns is not None:
+        checks.append(_met_again(scene, (at.removed_ns, at.removed_ns), "the zone's return"))
+    return worst_check(checks)
+
+
+def _met_again(scene: _Scene, from_ns: tuple[float, float], since: str) -> Check:
+    """`from_ns`: when the disturbance was asked for, and when it was there."""
+    limit_s, rows = scene.targets.rto_s_max, scene.rows
+    found = ttr_s(rows, *from_ns, scene.plan)
     if found is not None:
         reason = (
-            f"RTO {found:.1f} s: the SLO was met again under load, and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
+            f"RTO {found:.1f} s: the SLO was met again after {since}, and for {SETTLE_S:g} s on; {limit_s:g} s allowed"
         )
         return limited("rto", found, limit_s, "s", reason=reason)
-    watched_s = (float(rows.intended_ns.max()) - requested_ns) / SECOND_NS
-    if watched_s < limit_s + SETTLE_S:
-        return unknown("rto", f"the load went on for only {watched_s:.1f} s after the disaster")
-    reason = f"the SLO was not met again in the {watched_s:.0f} s of load after the disaster; {limit_s:g} s allowed"
+    watched_s, seen_s = ((float(stamp) - from_ns[0]) / SECOND_NS for stamp in (rows.intended_ns.max(), from_ns[1]))
+    if watched_s < max(limit_s, seen_s + ROUNDING_S) + SETTLE_S:
+        return unknown("rto", f"the load went on for only {watched_s:.1f} s after {since}")
+    reason = f"the SLO was not met again in the {watched_s:.0f} s of load after {since}; {limit_s:g} s allowed"
     return Check(name="rto", outcome=Outcome.FAIL, reason=reason, limit=float(limit_s), unit="s")
 
 

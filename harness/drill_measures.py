@@ -37,10 +37,14 @@ BLAME = "the generator, not the service"
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When the disaster was asked for, and when an independent reading saw it; nanoseconds on the drill's clock."""
+    """When the disaster was asked for, when an independent reading saw it, and when one saw it gone.
+
+    Nanoseconds on the drill's clock. What comes back from a backup is gone for good, so that has no `removed_ns`.
+    """
 
     requested_ns: float
     in_place_ns: float
+    removed_ns: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,10 @@ def moments(name: str, timeline: pd.DataFrame) -> Moments | str:
     in_place = first_event(timeline, "fault_in_place", subject, requested)
     if in_place is None:
         return "the disaster is not proven: no independent reading saw it in place"
-    return Moments(requested, in_place)
+    if name not in LOADS:
+        return Moments(requested, in_place)
+    removed = first_event(timeline, "fault_removed", subject, in_place)
+    return "nothing proves that the zone is whole again" if removed is None else Moments(requested, in_place, removed)
 
 
 def missing(rows: Requests, drill: Evidence, at: Moments) -> Missing:

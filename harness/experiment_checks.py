@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.budget import budget_share
-from harness.checks import inadmissible, limited, unknown
+from harness.checks import inadmissible, limited, unknown, worst_check
 from harness.experiment_runs import Run, catalogue_runs, first_attempts, over_slo, zones_of
 from harness.extension import LOAD_PHASES
 from harness.fault_checks import after, at_risk, detected, idle_before, kept, recovered, returned, unmet
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from harness.extension import Extension
 
-SEVERITY = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
 WHEN = "while the fault lasted and 5 s after"
 
 
@@ -105,7 +104,7 @@ def _costs(case: Case, run: Run, told: Extension, fault: Fault) -> list[Check]:
     if limits.retry_amplification_max is not None:
         checks.append(_amplification(case, run, fault, limits.retry_amplification_max))
     if back := [returned(case, rows, zone, fault.removed_ns) for zone in zones_of(case, run)]:
-        checks.append(_worst(back))
+        checks.append(worst_check(back))
     return [*checks, *_expectations(run, told)]
 
 
@@ -120,7 +119,7 @@ def _ttd(case: Case, run: Run, rows: Requests, fault: Fault, limit_s: float) -> 
     zones = zones_of(case, run)
     if not zones:
         return unknown("ttd", "no zone was broken that the edge could stop sending to")
-    return _worst([detected(case, rows, zone, fault.span_ns, limit_s) for zone in zones])
+    return worst_check([detected(case, rows, zone, fault.span_ns, limit_s) for zone in zones])
 
 
 def _over_slo(case: Case, window: Requests, limit: float) -> Check:
@@ -153,20 +152,9 @@ def _expectations(run: Run, told: Extension) -> list[Check]:
     return checks
 
 
-def _worst(checks: Sequence[Check]) -> Check:
-    """The worst of several: by outcome, then by how far what was observed is on the bad side."""
-
-    def badness(check: Check) -> tuple[int, float]:
-        if check.observed is None:
-            return SEVERITY.index(check.outcome), float("inf")
-        return SEVERITY.index(check.outcome), -check.observed if check.comparison == "≥" else check.observed
-
-    return max(checks, key=badness)
-
-
 def _combined(name: str, checks: Sequence[Check], wanted: int) -> Check:
     """One check for all runs: the worst, with the median of all beside it where there were several."""
-    found = _worst(checks)
+    found = worst_check(checks)
     if wanted == 1:
         return replace(found, name=name)
     values = [check.observed for check in checks if check.observed is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.checks import experiment_limit, inadmissible, limited, unknown
+from harness.checks import experiment_limit, inadmissible, limited, unknown, worst_check
 from harness.journal import BUDGET_SPENT, SAFEGUARD
 from harness.model import Case, Check, Outcome
 from harness.recovery import detection, lost, switch_s, ttr_s, zone_share
@@ -123,12 +123,11 @@ def recovered(case: Case, rows: Requests, fault: Fault, limit_s: float) -> Check
 
     UNKNOWN when the load ended too soon to tell.
     """
-    checks = [
-        _met_again(case, rows, (fault.requested_ns, fault.in_place_ns), "the fault", limit_s),
-        _met_again(case, rows, (fault.removed_ns, fault.removed_ns), "its removal", limit_s),
-    ]
-    return next(
-        (check for bad in (Outcome.FAIL, Outcome.UNKNOWN) for check in checks if check.outcome is bad), checks[0]
+    return worst_check(
+        [
+            _met_again(case, rows, (fault.requested_ns, fault.in_place_ns), "the fault", limit_s),
+            _met_again(case, rows, (fault.removed_ns, fault.removed_ns), "its removal", limit_s),
+        ]
     )
 
 

@@ -49,6 +49,33 @@ def test_targets_that_were_missed_fail() -> None:
     assert judged("data_loss", evidence, rpo_s_max=1.0)[1]["rpo"].outcome is FAIL
 
 
+def slow_between(start_s: float, end_s: float) -> dict[str, Evidence]:
+    """The zone's loss, with every answer over the latency limit between two seconds on the drill's clock."""
+
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        slow = table["intended_ns"].between(start_s * S, end_s * S)
+        return table.assign(done_ns=table["done_ns"].where(~slow, table["intended_ns"] + 200e6))
+
+    return with_table(drill_evidence("zone_failure"), "ledger", "requests", edit)
+
+
+def test_losing_a_zone_is_recovered_from_when_its_return_is_too() -> None:
+    quiet = judged("zone_failure", drill_evidence("zone_failure"))[1]["rto"]
+    assert (quiet.outcome, quiet.observed) == (PASS, 0)
+    back_s = BACK_S + 3.5  # the zone's return disturbs once the SLO has been met for 5 s since the disaster
+    found = judged("zone_failure", slow_between(back_s, back_s + 1), rto_s_max=4)[1]["rto"]
+    assert (found.outcome, found.observed) == (FAIL, pytest.approx(4.5, abs=0.15))
+    assert "after the zone's return" in found.reason
+    assert judged("zone_failure", slow_between(back_s, back_s + 1))[1]["rto"].observed == found.observed
+
+
+def test_a_zone_that_nobody_saw_return_shows_no_recovery() -> None:
+    evidence = drill_evidence("zone_failure")
+    gone = with_table(evidence, "timeline", "events", lambda table: table[table["event"] != "fault_removed"])
+    outcome, checks = judged("zone_failure", gone)
+    assert (outcome, checks["disaster"].reason) == (UNKNOWN, "nothing proves that the zone is whole again")
+
+
 def test_with_a_target_of_zero_nothing_may_be_missing() -> None:
     assert judged("zone_failure", drill_evidence("zone_failure"))[1]["rpo"].outcome is PASS
     lost = with_table(drill_evidence("zone_failure"), "drill", "records", lambda table: table.drop(table.index[890]))
