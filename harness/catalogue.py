@@ -54,9 +54,13 @@ def check_files(plan: Plan) -> list[str]:
     mistakes = []
     for name, experiment in plan.experiments.items():
         try:
-            read_experiment(experiment.file_of(name), {})
+            told = read_experiment(experiment.file_of(name), {}).extension
         except CatalogueError as error:
             mistakes.append(f"experiments.{name}: {error}")
+            continue
+        if experiment.ttd_s_max is not None and not told.detects:
+            said = f"{experiment.file_of(name)} breaks nothing that the edge should stop sending to (detects is false)"
+            mistakes.append(f"experiments.{name}.ttd_s_max: {said}; leave the limit out")
     return mistakes
 
 

@@ -88,6 +88,10 @@ def test_an_experiment_is_one_line_its_file_has_its_name() -> None:
         ('none = { file = "FOLDER/none.json" }', "none.json is no experiment of the catalogue: it must have one entry"),
         ('bad = { file = "FOLDER/bad.json" }', "bad.json is no experiment of the catalogue: detects must be a bool"),
         ('zone = { file = "FOLDER/zone.json" }', "the configuration does not say what ${zone} is"),
+        (
+            'deaf = { file = "local/clock_skew.json", ttd_s_max = 2 }',
+            "experiments.deaf.ttd_s_max: local/clock_skew.json breaks nothing that the edge should stop sending to",
+        ),
         ('torn = { file = "FOLDER/torn.json" }', "torn.json is no experiment of the catalogue: Expecting"),
     ],
 )
