@@ -109,6 +109,12 @@ def test_the_file_of_an_experiment_must_be_there_and_say_what_it_does(line: str,
     assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_a_fault_that_breaks_no_zone_and_no_edge_may_hardly_cost_a_retry() -> None:
+    experiments = load_plan(REFERENCE).plan.experiments
+    for name in ("nothing", "clock_skew", "revoked_key", "unloadable_model", "disk_full", "memory_cap"):
+        assert experiments[name].retry_amplification_max == 1.01, name
+
+
 def test_every_mistake_is_named_at_once() -> None:
     text = _reference_with("[shadow]", "[shadw]").replace("lost_max", "lost_mx")
     with pytest.raises(PlanError) as caught:
