@@ -15,6 +15,7 @@ import numpy as np
 from harness.model import Evidence, Status
 from harness.slices import SECOND_NS, Requests, first_event, scenario_facts
 from harness.validity import (
+    BLAME,
     FOREIGN_CORES_MAX,
     LATENCY_BUDGET,
     UNSENT_SHARE_MAX,
@@ -32,7 +33,6 @@ LOADS = {"zone_failure": "zone_crash", "rollback": "rollback"}
 """The scenario under which a drill ran; "drill" for those not named here."""
 BASELINE_BAD_MAX = 0.01
 BASELINE_ROWS_MIN = 100
-BLAME = "the generator, not the service"
 
 
 @dataclass(frozen=True, slots=True)

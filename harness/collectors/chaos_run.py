@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.catalogue import EXPERIMENT_FOLDER
 from harness.fleet.tether import tethered
+from harness.journal import SAFEGUARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ INTERRUPT_GRACE_S = 3.0
 ROLLING_BACK = b"Let's rollback..."
 """What Chaos Toolkit logs before the first rollback, in every version."""
 
-ITSELF, SAFEGUARD, TIME_LIMIT = "itself", "safeguard", "time limit"
+ITSELF, TIME_LIMIT = "itself", "time limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
