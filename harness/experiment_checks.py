@@ -159,4 +159,9 @@ def _combined(name: str, checks: Sequence[Check], wanted: int) -> Check:
         return replace(found, name=name)
     values = [check.observed for check in checks if check.observed is not None]
     median = f", median {statistics.median(values):.3g}" if len(values) == len(checks) else ""
-    return replace(found, name=name, reason=f"{found.reason}; the worst of {len(checks)} runs{median}")
+    which = (
+        f"the only one of {wanted} runs that shows it"
+        if len(checks) == 1
+        else f"the worst of {len(checks)} runs{median}"
+    )
+    return replace(found, name=name, reason=f"{found.reason}; {which}")

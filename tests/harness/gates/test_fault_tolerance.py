@@ -148,6 +148,10 @@ def test_the_worst_of_several_runs_is_judged_and_the_median_shown() -> None:
     assert (found.outcome, found.observed) == (PASS, 4)
     assert found.reason.endswith("5 allowed; the worst of 3 runs, median 1")
     assert checks(repeated({}, {"lost": 6}, {}))["lost"].outcome is FAIL
+    hollow = {"facts": {"journal": None, "error": "journal truncated"}}
+    assert checks(repeated(hollow, {"lost": 4}, hollow))["lost"].reason.endswith(
+        "; the only one of 3 runs that shows it"
+    )
 
 
 def test_one_hollow_run_of_several_makes_the_experiment_unknown() -> None:
