@@ -60,7 +60,8 @@ def restore(
 ) -> Manifest:
     """Bring the zones' state back to `state`, and the models to `registry` if that is given; returns what was restored.
 
-    Raises BackupError, and then nothing was written: the backup must not be used, or something is still there.
+    Raises BackupError. That the backup must not be used, or that something is still there, is found before anything is
+    written. When the disk fails in between, each of the two is whole or not there: state may be, and the models not.
     """
     manifest = verify(folder, service=service, subject=subject)
     wanted = {STATE: state} | ({} if registry is None else {REGISTRY: registry})

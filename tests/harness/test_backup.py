@@ -123,6 +123,11 @@ def test_nothing_that_is_there_is_overwritten(source: Source, tmp_path: Path) ->
     folder = taken(source, tmp_path / "backups")
     with pytest.raises(BackupError, match="is not empty"):
         restore(folder, state=source.state)
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "model").touch()
+    with pytest.raises(BackupError, match="left is not empty"):
+        restore(folder, state=tmp_path / "again", registry=tmp_path / "left")
+    assert not (tmp_path / "again").exists()
     (tmp_path / "empty").mkdir()
     restore(folder, state=tmp_path / "empty")
     assert journal(tmp_path / "empty", "zone-a").is_file()
