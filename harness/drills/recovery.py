@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.artifact import ArtifactError, load_artifact
 from harness.backup import FILES, STATE, BackupError, backups
+from harness.collectors import CollectError
 from harness.restore import restore
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def recover(rig: Rig, *, registry_too: bool, spoil: bool) -> Restored:
     timeline.add("restore_started", "state", backups=len(known))
     if spoil and known:
         found.spoiled = known[0].name
-        timeline.add("backup_spoiled", found.spoiled, file=_flip_a_byte(known[0]))
+        timeline.add("backup_spoiled", found.spoiled, file=flip_a_byte(known[0]))
     for folder in known:
         if _restored_from(rig, folder, found, registry_too=registry_too):
             break
@@ -88,11 +89,15 @@ def _subject(rig: Rig) -> str:
         return f"nothing that can be read ({error})"
 
 
-def _flip_a_byte(folder: Path) -> str:
-    """Flip one bit in the middle of the largest file of state; returns which file."""
+def flip_a_byte(folder: Path) -> str:
+    """Flip one bit in the middle of the largest file of state; returns which file. Raises CollectError without any."""
     files = [path for path in (folder / FILES / STATE).rglob("*") if path.is_file()]
-    path = max(files, key=lambda item: item.stat().st_size)
-    content = bytearray(path.read_bytes())
+    path = max(files, key=lambda item: item.stat().st_size, default=None)
+    content = bytearray() if path is None else bytearray(path.read_bytes())
+    if path is None or not content:
+        raise CollectError(
+            f"the backup {folder.name} holds no state, so no byte of it can be flipped; nothing was tested"
+        )
     content[len(content) // 2] ^= 1
     path.chmod(0o600)
     path.write_bytes(content)

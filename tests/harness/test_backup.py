@@ -17,8 +17,10 @@ from random import Random
 
 import pytest
 
-from harness.backup import FILES, BackupError, Source, backups, source_of, take
+from harness.backup import FILES, STATE, BackupError, Source, backups, source_of, take
 from harness.cli import run_cli
+from harness.collectors import CollectError
+from harness.drills.recovery import flip_a_byte
 from harness.plan import load_plan
 from harness.restore import restore, verify
 from reference_service.protocol.audit import encode
@@ -49,6 +51,17 @@ def source(tmp_path: Path) -> Source:
 
 def taken(source: Source, to: Path, seconds: float = 0, keep: int = 20) -> Path:
     return take(source, to, now=NOW + dt.timedelta(seconds=seconds), keep=keep)[0]
+
+
+def test_a_backup_without_a_byte_of_state_has_none_to_flip(tmp_path: Path) -> None:
+    state = tmp_path / "backup-1" / FILES / STATE
+    for path in (state, state / "zone-a" / "audit-00000001.log"):
+        with pytest.raises(CollectError, match="the backup backup-1 holds no state"):
+            flip_a_byte(tmp_path / "backup-1")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / "empty").touch()
+    (state / "zone-a" / "empty").write_bytes(b"ab")
+    assert flip_a_byte(tmp_path / "backup-1") == "files/state/zone-a/empty"
 
 
 def test_what_was_backed_up_comes_back_whole_records_only(source: Source, tmp_path: Path) -> None:
