@@ -15,12 +15,15 @@ from reports.numbers import NOT_MEASURED, number, quantity
 from reports.wording import OUTCOMES, Mark, experiment_words, scenario_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from harness.model import Check, Result
     from reports.series import Value
 
 _FAULTS_MIN = 2
+_OWN_RECOVERY = {"zone_crash": ("zone_failure", "ttr")}
+"""Gate and check of the experiments that have a gate of their own."""
 COLUMNS = (
     "Requests lost",
     "TTD",
@@ -75,23 +78,38 @@ def table(series: Mapping[str, Any]) -> tuple[Row, ...]:
     return tuple(_row(experiment) for experiment in read_experiments(series))
 
 
-def tally(series: Mapping[str, Any]) -> Tally | None:
+def tally(series: Mapping[str, Any], results: Iterable[Result] = ()) -> Tally | None:
     """What page one says of all faults; None where fewer than two were made: one has numbers of its own there.
 
-    The worst outcome stands for all.
+    The worst outcome stands for all. A recovery is the longer of what the series has, from the fault's request, and of
+    what the check in `results` found, which looks at the fault's removal too.
     """
     faults = [experiment for experiment in read_experiments(series) if experiment.is_fault]
     if len(faults) < _FAULTS_MIN:
         return None
-    tries = [item for experiment in faults for item in experiment.tries if item.ttr_s is not None]
-    slowest = max(tries, key=lambda item: item.ttr_s or 0.0, default=None)
+    results = tuple(results)
+    recoveries = [(found, item.worst.name) for item in faults if (found := _recovery_s(item, results)) is not None]
+    slowest_s, slowest = max(recoveries, key=lambda item: item[0], default=(None, ""))
     return Tally(
         survived=sum(experiment.worst.outcome == "PASS" for experiment in faults),
         made=len(faults),
-        slowest_s=slowest.ttr_s if slowest else None,
-        slowest=slowest.name if slowest else "",
+        slowest_s=slowest_s,
+        slowest=slowest,
         mark=OUTCOMES[faults[0].worst.outcome],
     )
+
+
+def recovery_check(experiment: str, results: Iterable[Result]) -> Check | None:
+    """The check on the recovery from the fault of that experiment; None where it was not judged."""
+    gate, name = _OWN_RECOVERY.get(experiment, ("fault_tolerance", f"{experiment}_ttr"))
+    checks = (check for result in results if result.gate == gate for check in result.checks)
+    return next((check for check in checks if check.name == name), None)
+
+
+def _recovery_s(experiment: Experiment, results: Iterable[Result]) -> Value:
+    check, (worst, _, _) = recovery_check(experiment.worst.name, results), experiment.summed_up("ttr_s")
+    found = [value for value in (worst, check.observed if check else None) if value is not None]
+    return max(found, default=None)
 
 
 def _row(experiment: Experiment) -> Row:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.experiments_table import Tally, tally
+from reports.experiments_table import Tally, recovery_check, tally
 from reports.numbers import NOT_MEASURED, against, span
 from reports.wording import OUTCOMES, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from harness.model import Check, Result, Verdict
 
@@ -56,8 +56,8 @@ ASKED = (
 def key_numbers(verdict: Verdict) -> tuple[KeyNumber, ...]:
     """Every number in ASKED, measured or not; and those of all faults, where any was made."""
     results = {result.gate: result for result in verdict.results}
-    found = tally(verdict.series)
-    faults = () if found is None else (_survived(found), _slowest(found, results))
+    found = tally(verdict.series, verdict.results)
+    faults = () if found is None else (_survived(found), _slowest(found, verdict.results))
     return (*(_key_number(asked, results.get(asked.gate)) for asked in ASKED), *faults)
 
 
@@ -65,19 +65,12 @@ def _survived(found: Tally) -> KeyNumber:
     return KeyNumber("Known faults survived as promised", f"{found.survived} of {found.made}", "", "", found.mark)
 
 
-def _slowest(found: Tally, results: Mapping[str, Result]) -> KeyNumber:
+def _slowest(found: Tally, results: Iterable[Result]) -> KeyNumber:
     """The longest TTR, against the limit of the experiment that it comes from, where the Plan has one."""
     name = f"Slowest recovery after a fault{f' ({found.slowest_words})' if found.slowest else ''}"
-    check = _check_of(found.slowest, results)
+    check = recovery_check(found.slowest, results)
     observed, limit = against(found.slowest_s, check.limit if check else None, "s")
     return KeyNumber(name, observed, "", f"≤ {limit}" if limit else "", OUTCOMES[check.outcome] if check else None)
-
-
-def _check_of(experiment: str, results: Mapping[str, Result]) -> Check | None:
-    own = {"zone_crash": ("zone_failure", "ttr")}
-    gate, name = own.get(experiment, ("fault_tolerance", f"{experiment}_ttr"))
-    checks = results[gate].checks if gate in results else ()
-    return next((check for check in checks if check.name == name), None)
 
 
 def _key_number(asked: Asked, result: Result | None) -> KeyNumber:

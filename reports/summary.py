@@ -28,7 +28,7 @@ def summary_lines(verdict: Verdict) -> list[str]:
 
 def _fault_lines(verdict: Verdict) -> list[str]:
     """How many faults were survived, the slowest recovery, and each experiment that did not pass; nothing without."""
-    found = tally(verdict.series)
+    found = tally(verdict.series, verdict.results)
     if found is None:
         return []
     slowest = (

@@ -9,7 +9,7 @@ from reports.key_numbers import KeyNumber, key_numbers
 from tests.reports.sample import broken, go, load, unknown, waived
 
 if TYPE_CHECKING:
-    from harness.model import Verdict
+    from harness.model import Result, Verdict
 
 
 def row(verdict: Verdict, start: str) -> KeyNumber:
@@ -69,6 +69,16 @@ def test_faults_are_counted_and_the_slowest_recovery_has_its_own_limit() -> None
     assert (slowest.observed, slowest.limit) == ("4.4\xa0s", "≤ 6\xa0s")
     assert slowest.mark is not None
     assert slowest.mark.word == "Passed"
+
+
+def test_a_recovery_from_a_zones_return_that_took_longer_is_the_slowest() -> None:
+    def later(result: Result) -> Result:
+        checks = (replace(item, observed=5.5) if item.name == "zone_freeze_ttr" else item for item in result.checks)
+        return replace(result, checks=tuple(checks))
+
+    found = key_numbers(replace(broken(), results=tuple(map(later, broken().results))))[-1]
+    assert found.name == "Slowest recovery after a fault (zone freeze)"
+    assert (found.observed, found.limit) == ("5.5\xa0s", "≤ 3\xa0s")
 
 
 def test_a_recovery_that_the_plan_does_not_limit_is_not_called_good() -> None:
