@@ -56,13 +56,14 @@ def judge(
     names = stages.selected(plan, runs_catalogue=runs_catalogue(run.profile))
     results = tuple(_waive(_result(known.get(name), name, plan, run, evidence), plan, today) for name in names)
     not_judged = tuple(_left_out(gate, plan, run) for name, gate in sorted(known.items()) if name not in names)
+    unjudged = [stages.name_not_judged(item["gate"], plan, run.profile) for item in not_judged]
     blocking = [result for result in results if result.blocks]
     environment = evidence["environment"].facts if "environment" in evidence else {}
     return Verdict(
         schema=SCHEMA,
         run_id=run.run_id,
         decision=Decision.NO_GO if blocking or run.interrupted else Decision.GO,
-        headline=headline(plan.launch.stage, results, not_judged, interrupted=run.interrupted),
+        headline=headline(plan.launch.stage, results, unjudged, interrupted=run.interrupted),
         stage=plan.launch.stage,
         exit_code=_exit_code(blocking, interrupted=run.interrupted),
         as_of=run.as_of,

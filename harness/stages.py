@@ -69,6 +69,11 @@ def why_not_judged(gate: str, plan: Plan, profile: str) -> str:
     return f"stage {plan.launch.stage} does not require it"
 
 
+def name_not_judged(gate: str, plan: Plan, profile: str) -> str:
+    """What a headline calls a gate that was not selected: what the profile left out is no matter of the stage."""
+    return f"the catalogue (profile {profile})" if gate == CATALOGUE and plan.catalogue else gate
+
+
 def check_gates(plan: Plan, known: Collection[str]) -> tuple[str, ...]:
     """What is wrong with the Plan's choice of gates and its waivers, one message a mistake; empty when nothing is.
 

@@ -27,9 +27,7 @@ _LAUNCH = {
 """What a launch is decided on beside load, by the gates that judge it."""
 
 
-def headline(
-    stage: Stage, results: Sequence[Result], not_judged: Sequence[Mapping[str, str]], *, interrupted: bool
-) -> str:
+def headline(stage: Stage, results: Sequence[Result], not_judged: Sequence[str], *, interrupted: bool) -> str:
     """The decision, for which stage, why, and what was not judged."""
     blocking = [result for result in results if result.blocks]
     waived = sum(result.waiver is not None for result in results)
@@ -40,7 +38,7 @@ def headline(
     if stage is Stage.LOAD:
         parts.append(_no_launch(results))
     elif not_judged:
-        parts.append("not judged: " + ", ".join(item["gate"] for item in not_judged))
+        parts.append("not judged: " + ", ".join(not_judged))
     return "; ".join(parts)
 
 

@@ -215,6 +215,7 @@ def test_a_profile_without_the_catalogue_leaves_its_gate_out_and_says_so_unless_
     left_out = quick.with_evidence("experiments", error="profile quick leaves the catalogue out", facts={})
     verdict = left_out.judge()
     assert verdict.decision is Decision.GO
+    assert verdict.headline.endswith("; not judged: disaster_recovery, the catalogue (profile quick), gpu_engine")
     reasons = {item["gate"]: item["reason"] for item in verdict.not_judged}
     assert reasons["fault_tolerance"] == "profile quick leaves the catalogue of experiments out"
     gates = (*(item.gate for item in verdict.results), "fault_tolerance")
