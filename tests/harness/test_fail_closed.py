@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +33,6 @@ def passing(world: World, touched: tuple[str, ...], before: dict[str, bool]) -> 
     }
 
 
-@pytest.mark.slow
 @settings(limited, max_examples=25)
 @given(steps, seeds, st.sampled_from([tightened, lambda world, _: world]))
 def test_no_worsening_makes_a_gate_pass(
@@ -54,7 +52,6 @@ def test_no_worsening_makes_a_gate_pass(
         before = after
 
 
-@pytest.mark.slow
 @settings(limited, max_examples=6)
 @given(steps, seeds)
 def test_no_worsening_turns_a_no_go_into_a_go(names: list[str], pick: Random) -> None:
@@ -69,7 +66,6 @@ def test_no_worsening_turns_a_no_go_into_a_go(names: list[str], pick: Random) ->
     assert decisions == sorted(decisions, key=[Decision.GO, Decision.NO_GO].index)
 
 
-@pytest.mark.slow
 def test_every_change_can_hurt() -> None:
     """A change that never costs a pass would prove nothing in the tests above."""
     whole = passing(drilled(), (), {})

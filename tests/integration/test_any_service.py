@@ -67,6 +67,7 @@ def _requests(folder: Path) -> str:
     return str(evidence["facts"]["requests"])
 
 
+@pytest.mark.long
 def test_a_grpc_service_with_reflection_is_judged_as_init_wrote_it(tmp_path: Path) -> None:
     with _service("weather_service") as address:
         plan = _init(tmp_path, address)
@@ -96,6 +97,7 @@ def test_an_http_service_with_a_key_is_judged_and_the_key_is_nowhere(
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]
 
 
+@pytest.mark.long
 def test_a_service_that_refuses_the_key_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_KEY", "another")
     with _service("http_service", SERVICE_KEY=SECRET) as address:

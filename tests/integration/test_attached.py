@@ -62,6 +62,7 @@ def service(tmp_path: Path) -> Iterator[tuple[psutil.Process, str]]:
         process.wait(5)
 
 
+@pytest.mark.long
 def test_a_healthy_attached_service_is_judged_but_not_launched(
     service: tuple[psutil.Process, str], tmp_path: Path
 ) -> None:
