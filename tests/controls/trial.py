@@ -92,8 +92,8 @@ def _said(control: Control, result: Result) -> dict[str, Any]:
 def _use_stripped_supervisor() -> None:
     spawn = launch._spawn
 
-    def stripped(command: list[str], standard_input: int, log: Path) -> int:
-        return spawn([STRIPPED_SUPERVISOR if word == SUPERVISOR else word for word in command], standard_input, log)
+    def stripped(command: list[str], *others: Any) -> int:
+        return spawn([STRIPPED_SUPERVISOR if word == SUPERVISOR else word for word in command], *others)
 
     launch._spawn = stripped
 
