@@ -25,7 +25,13 @@ os.environ["GONOGO_FAULTS"] = tempfile.mkdtemp(
 )  # no test heals, or is healed by, whoever else works here
 
 
-TIMED = ("tests/harness/load/", "tests/scenarios/", "tests/integration/", "tests/reference_service/test_server.py")
+TIMED = (
+    "tests/harness/load/",
+    "tests/scenarios/",
+    "tests/integration/",
+    "tests/reference_service/http2/",
+    "tests/reference_service/test_server.py",
+)
 """Tests that time what they see, or load the machine."""
 
 
