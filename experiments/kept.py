@@ -7,10 +7,11 @@ back is one rename, checked by that digest, and may be called at any time, again
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 from chaoslib.exceptions import ActivityFailed
+
+from harness.durable import sync, write_synced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +26,11 @@ def keep(path: Path, beside: Path) -> str:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     place = beside / f"{_PREFIX}{digest}-{path.name}"
-    with place.with_suffix(".part").open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    place.with_suffix(".part").replace(place)
+    part = place.with_suffix(".part")
+    part.unlink(missing_ok=True)  # of one who was killed here
+    write_synced(part, content, path.stat().st_mode & 0o777)
+    part.replace(place)
+    sync(beside)
     return digest
 
 

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from harness.artifact import load_artifact
+from harness.durable import PRIVATE, sync, sync_folders, write_synced
 from reference_service.protocol.audit import SEGMENT_GLOB
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ KIND, SCHEMA = "gonogo-backup", 1
 MANIFEST, FILES = "manifest.json", "files"
 STATE, REGISTRY = "state", "registry"
 """Folders below `files`: one folder a zone, one a model."""
-PRIVATE = 0o700
 DIGEST_CHARACTERS = 16
 _UNFINISHED = ".unfinished"
 
@@ -188,28 +188,3 @@ def _refuse_shrunk(files: Mapping[str, Mapping[str, Any]], previous: Manifest | 
                 f"not backed up: {name} is shorter than in the last backup or gone, which an append-only journal never "
                 "is; restore it, or back up what is left to another folder: the backups that there are stay"
             )
-
-
-def write_synced(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a new file, and its folders if need be; it is on the disk when this returns."""
-    path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folders(root: Path) -> None:
-    """Bring the entries of a folder and of all folders below it to the disk."""
-    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
-        sync(folder)
-
-
-def sync(directory: Path) -> None:
-    """Bring the entries of `directory` to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

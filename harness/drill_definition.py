@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CODE = (
     "harness/backup.py",
+    "harness/durable.py",
     "harness/restore.py",
     "harness/drills/conduct.py",
     "harness/drills/disasters.py",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.durable import PRIVATE, sync, write_synced
 from harness.process_identity import Life, ProcessIdentity, own_identity
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 FAULTS_VARIABLE = "GONOGO_FAULTS"
 """Environment variable naming the journal's directory; without it, it is the user's own."""
-PRIVATE = 0o700
 LOCK_POLL_S = 0.05
 
 
@@ -106,9 +106,9 @@ class FaultJournal:
         path = self.path(entry)
         try:
             self.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-            _write_synced(path.with_suffix(".part"), json.dumps(dataclasses.asdict(entry), indent=1))
+            write_synced(path.with_suffix(".part"), json.dumps(dataclasses.asdict(entry), indent=1).encode())
             path.with_suffix(".part").replace(path)
-            _sync(self.directory)
+            sync(self.directory)
         except OSError as error:
             raise FaultJournalError(f"the fault can't be written down in {self.directory}: {error}") from error
         return entry
@@ -165,19 +165,3 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _write_synced(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,10 +22,8 @@ from harness.backup import (
     BackupError,
     Manifest,
     name_of,
-    sync,
-    sync_folders,
-    write_synced,
 )
+from harness.durable import sync, sync_folders, write_synced
 
 if TYPE_CHECKING:
     from pathlib import Path

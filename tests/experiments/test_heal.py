@@ -16,7 +16,8 @@ from experiments import faults
 from experiments import heal as healing
 from experiments.actions.traffic import switch_traffic
 from experiments.actions.zones import restore_zone, start_zone
-from harness.fault_journal import FAULTS_VARIABLE, FaultJournal, OpenFault, _write_synced
+from harness.durable import write_synced
+from harness.fault_journal import FAULTS_VARIABLE, FaultJournal, OpenFault
 from harness.fleet.commands import SOCKET_VARIABLE
 from harness.fleet.lifecycle import Fleet, start_fleet
 from tests.harness.dead import dead_identity
@@ -48,7 +49,8 @@ def orphaned(journal: FaultJournal, **changes: object) -> None:
         journal.close(entry)
         fields = {"maker": dead_identity()} | changes
         changed = replace(entry, **fields)  # type: ignore[arg-type]
-        _write_synced(journal.path(changed), json.dumps({name: getattr(changed, name) for name in OpenFault.__slots__}))
+        document = {name: getattr(changed, name) for name in OpenFault.__slots__}
+        write_synced(journal.path(changed), json.dumps(document).encode())
 
 
 def heal(journal: FaultJournal) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 from chaoslib.exceptions import ActivityFailed
 
 from experiments import kept
+from harness import durable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,13 @@ def test_it_comes_back_and_nothing_is_left(path: Path, tmp_path: Path) -> None:
     assert kept.put_back(path, tmp_path)
     assert (path.read_bytes(), kept.digest_of(path)) == (ORIGINAL, digest)
     assert sorted(tmp_path.rglob("*")) == [path.parent, path]
+
+
+def test_it_comes_back_with_its_permissions(path: Path, tmp_path: Path) -> None:
+    path.chmod(0o640)
+    kept.keep(path, tmp_path)
+    kept.put_back(path, tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_putting_back_again_and_where_nothing_was_kept_changes_nothing(path: Path, tmp_path: Path) -> None:
@@ -86,7 +94,7 @@ def test_who_is_killed_while_keeping_or_changing_leaves_what_can_be_undone(
                 raise Killed
 
         with monkeypatch.context() as patched:
-            for owner, name in ((kept.os, "fsync"), (type(path), "replace"), (type(path), "open")):
+            for owner, name in ((durable.os, "open"), (durable.os, "fsync"), (type(path), "replace")):
                 real = getattr(owner, name)
                 patched.setattr(owner, name, lambda *a, real=real, **k: (step(), real(*a, **k))[1])
             try:
