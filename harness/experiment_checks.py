@@ -132,11 +132,12 @@ def _over_slo(case: Case, window: Requests, limit: float) -> Check:
 
 
 def _amplification(case: Case, run: Run, fault: Fault, limit: float) -> Check:
+    """Attempts beyond the first against those allowed: measured from 1, the room to spare would always look small."""
     found = first_attempts(case, run, fault)
     if found is None:
         return unknown("retry_amplification", "the edge's counters were not read over the fault's window")
     words = f"{found.attempts:,.0f} attempts for {found.first:,.0f} requests {WHEN}; {limit:g} for each allowed"
-    return limited("retry_amplification", found.amplification, limit, "attempts", reason=words, n=int(found.first))
+    return limited("retry_amplification", found.amplification - 1, limit - 1, "ratio", reason=words, n=int(found.first))
 
 
 def _expectations(run: Run, told: Extension) -> list[Check]:

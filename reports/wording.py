@@ -65,7 +65,7 @@ _CHECKS = {
     "experiment": "done as its file says",
     "over_slo": "requests over the latency objective",
     "budget": "error budget of 30 days spent",
-    "retry_amplification": "attempts for each request",
+    "retry_amplification": "attempts beyond the first, of all requests",
     "answers": "golden answers, largest difference",
     "gain": "AUC above the baseline, low end",
 }

@@ -70,7 +70,7 @@ def test_the_short_steps_of_a_search_share_a_label() -> None:
         ("zone_freeze_lost", "Zone freeze: requests lost (LOST)"),
         ("two_zones_lost_over_slo", "Two zones lost: requests over the latency objective"),
         ("two_zones_lost_lost", "Two zones lost: requests lost (LOST)"),
-        ("spike_in_zone_loss_retry_amplification", "Zone lost in a spike: attempts for each request"),
+        ("spike_in_zone_loss_retry_amplification", "Zone lost in a spike: attempts beyond the first, of all requests"),
         ("tampered_model_answers_stay_right", "Tampered model: answers stay right"),
         ("nothing_experiment", "Nothing broken (control): done as its file says"),
         ("vm_zone_suspended_ttr", "Vm zone suspended: time to recover (TTR)"),
